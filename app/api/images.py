@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from flask import Response, g
 from flask_login import current_user
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from sqlalchemy import select
 
 from app.api.attachments import ATTACHMENT, shown_attachment
 from app.api.blueprint import answer_of, api, or_404, page_in
-from app.api.bodies import Count, Filled, Flag, Identifier, Text
+from app.api.bodies import Count, Filled, Identifier, Text
 from app.api.calls import ONCE, STREAM, Limits, call_options, wants_html
 from app.api.event_stream import stream_of_call, stream_of_generation
 from app.api.messages import followed
@@ -29,10 +29,27 @@ from app.models.metering.usage import Usage
 from app.web.access import own_chat, own_document
 from app.web.gate import requires_tokens, says_remaining
 
+
+def settings_of(new_chat: Any) -> ChatSettings | None:
+    """Of a chat to begin: the usual ones for true, None for false."""
+    if new_chat is None or isinstance(new_chat, bool):
+        return ChatSettings() if new_chat else None
+    if not isinstance(new_chat, dict):
+        raise ValueError("must be true, false or the settings of a chat.")
+    try:
+        return ChatSettings.of(new_chat)
+    except InvalidRequest as error:
+        raise ValueError(
+            " ".join(f"`{name}`: {text}" for name, texts in error.errors.items() for text in texts)
+        ) from None
+
+
 HowMany = Annotated[Count, Field(le=MOST_IMAGES)]
 Named = Annotated[Text, Field(max_length=200)]
 ChatToBegin = Annotated[
-    Flag | ChatSettings, WithJsonSchema({"anyOf": [{"type": "boolean"}, ChatSettings.json_schema()]})
+    ChatSettings | None,
+    BeforeValidator(settings_of),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, ChatSettings.json_schema()]}),
 ]
 PRICE = shape("ImagePrice", quality=TEXT, size=TEXT, **amounts("price"))
 MODEL = shape("ImageModel", id=TEXT, provider=TEXT, name=TEXT, prices=array(PRICE))
@@ -59,7 +76,7 @@ class NewImages(Limits):
     n: HowMany = 1
     chat_id: Identifier | None = None
     document_id: Identifier | None = None
-    new_chat: ChatToBegin = False
+    new_chat: ChatToBegin = None
 
 
 @api.post("/images")
@@ -127,6 +144,5 @@ def request_of(sent: NewImages) -> ImageRequest:
 def chat_of(sent: NewImages) -> Chat | None:
     """The chat that the images are made in; a new one is undone by a refusal."""
     if sent.new_chat:
-        settings = {} if sent.new_chat is True else dict(sent.new_chat)
-        return begun(NewChat(write_title=False).model_copy(update=settings))
+        return begun(NewChat(write_title=False).model_copy(update=dict(sent.new_chat)))
     return own_chat(sent.chat_id) if sent.chat_id else None

@@ -184,6 +184,7 @@ BAD: list[tuple[dict, str]] = [
     ({"model": "gpt-test"}, "model"),
     ({"chat_id": "1", "new_chat": True}, "new_chat"),
     ({"new_chat": {"folder": 7}}, "new_chat"),
+    ({"new_chat": 7}, "new_chat"),
 ]
 
 
@@ -196,7 +197,7 @@ def test_bad_input_names_the_field_and_spends_nothing(ada: Door, session: Databa
         named[case] = (answer.status_code, [*problem.get("errors", ())])
         estimated[case] = ada.call("POST", "/estimate", json={"operation": "image"} | asked).status_code
     assert named == {str(body)[:40]: (400, [field]) for body, field in BAD}
-    unpriced = [{"prompt": " "}, {"chat_id": "1", "new_chat": True}, {"new_chat": {"folder": 7}}]
+    unpriced = [{"prompt": " "}, {"chat_id": "1", "new_chat": True}, {"new_chat": {"folder": 7}}, {"new_chat": 7}]
     assert {case for case, status in estimated.items() if status == 200} == {*map(str, unpriced)}
     assert nothing_was_spent(ada, session)
     assert painter.requests == []
@@ -261,7 +262,9 @@ def test_a_chat_that_begins_with_images_has_its_settings_and_its_budget_counts(
     own = {"system_prompt": "Briefly.", "folder": "Foxes", "max_output_tokens": 300}
     _status, problem = refused(ada, model=OPENAI, new_chat=own | {"budget_credits": "1"})
     assert (problem["code"], session.query(Chat).count()) == ("chat_budget_reached", 0)
-    answer = make(ada, model=OPENAI, new_chat=own | {"budget_credits": "900"})
+    _status, problem = refused(ada, model=OPENAI, new_chat=own | {"budget_credits": "1.2.3"})
+    assert problem["errors"] == {"new_chat": ["`budget_credits`: Enter a number, such as 20 or 20.00."]}
+    answer = make(ada, model=OPENAI, new_chat=own | {"budget_credits": "900", "document_id": None, "title": None})
     chat = ada.call("GET", f"/chats/{answer.start['chat_id']}").json
     assert {name: chat[name] for name in (*own, "budget_credits")} == own | {"budget_credits": "900"}
 
