@@ -17,7 +17,7 @@ BACK_OFF = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 KEY_LIFETIME = timedelta(hours=23)
 AUTHENTICATION_LIFETIME = timedelta(hours=24)
 WORTH_WAITING = timedelta(minutes=10)
-"""A card takes seconds; a bank debit takes days, and an error that Stripe keeps 23 hours."""
+"""A card takes seconds, but a bank debit days, and Stripe may repeat an error of its own for a day."""
 OPEN = ("open", "authentication")
 ONE_OPEN = text("state IN ('open', 'authentication')")
 PAUSES = {

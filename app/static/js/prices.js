@@ -26,6 +26,7 @@ export async function showPrice(place, body, write = (figures) => { place.textCo
   if (place.dataset.asked !== asked) return;
   write(figures);
   if (figures) place.dataset.ceiling = figures.ceiling_nanos;
+  else delete place.dataset.asked; // asked again the next time
 }
 
 /* The same of the rest of an answer: the button itself says what it will come to. */
