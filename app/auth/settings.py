@@ -26,6 +26,7 @@ from app.models.metering.refusal import InvalidRequest
 from app.web.access import in_any_account
 from app.web.blueprints import auth
 from app.web.browser_session import begin_session, has_just_signed_in, hold_person, own_session, sign_out
+from app.web.form_errors import sentence
 from app.web.rate_limits import by_person
 from app.web.security_events import note
 
@@ -78,7 +79,8 @@ def change_instructions() -> ResponseReturnValue:
     try:
         current_user.user.chat_instructions = checked_instructions(request.form.get("system_prompt", ""))
     except InvalidRequest as error:
-        return settings_page(error.errors, section="instructions"), 400
+        errors = {name: [sentence(text) for text in texts] for name, texts in error.errors.items()}
+        return settings_page(errors, section="instructions"), 400
     db.session.commit()
     return done("Your instructions are saved.")
 

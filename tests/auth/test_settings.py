@@ -44,7 +44,7 @@ def test_new_chats_begin_with_ones_instructions_and_others_keep_their_own(ada: B
     too_long = "x" * 400_000
     refused = ada.send("/settings/instructions", system_prompt=too_long)
     assert (refused.status_code, too_long in refused.text) == (400, True)
-    assert "longer than one message may be" in refused.text
+    assert "Is longer than one message may be." in refused.text
     assert User.with_email(ADA).chat_instructions == "Answer in French.\nBriefly."
 
 

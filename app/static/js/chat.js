@@ -80,7 +80,7 @@ async function sendForImages() {
   if (!text || running || images.nanos === null) return;
   const place = chat ? { chat_id: chat } : { new_chat: setUp.settings };
   const body = { prompt: text, ...images.asked, max_cost_nanos: images.nanos, ...place };
-  const taken = composer.take(false);
+  const taken = composer.take();
   const question = makeQuestion(text);
   const answer = Answer.make(images.title);
   answer.waitFor("Drawing…");

@@ -121,8 +121,8 @@ export class Composer {
   }
 
   /* The message is on its way: out of the field, but not out of the draft until the server has it. */
-  take(withFiles = true) {
-    const taken = { text: this.text, files: withFiles ? this.files.takeAll() : [] };
+  take() {
+    const taken = { text: this.text, files: this.makesImages ? [] : this.files.takeAll() };
     clearTimeout(this.timer);
     this.field.value = "";
     this.fit();

@@ -23,6 +23,7 @@ export function deleteSoon(path, find, label, gone = () => {}) {
 }
 
 async function deleteNow(path, isLeaving = false) {
+  if (!going.has(path)) return;
   const { find, gone, again, back, timer } = going.get(path);
   clearTimeout(timer);
   going.delete(path);

@@ -138,7 +138,7 @@ async function go(most) {
     await ended(operation, end);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    if (problem.errors) id("price").textContent = messageOf(problem);
+    if (problem.errors) showNoPrice(id("price"), messageOf(problem));
     else showRefusal(id("refusal"), problem, { again: () => go({}), picker: () => id("model").focus() }, "canManage" in page.dataset);
   } finally {
     id("go").disabled = false;
