@@ -156,6 +156,13 @@ def apply_settings(sandbox: Sandbox, draft: Thing, params: Params) -> None:
 def apply_cancellation(sandbox: Sandbox, draft: Thing, params: Params) -> None:
     if "cancel_at_period_end" not in params and "cancel_at" not in params:
         return
+    if draft["schedule"]:
+        managed = f"The subscription is managed by the subscription schedule `{draft['schedule']}`"
+        raise invalid(
+            f"{managed}, and updating any cancelation behavior directly is not allowed. Please update the schedule "
+            "instead.",
+            "cancel_at_period_end",
+        )
     at_end = flag(params, "cancel_at_period_end")
     instant = current_end(draft) if at_end else integer(params, "cancel_at")
     details = {**draft["cancellation_details"], **nested(params, "cancellation_details")}

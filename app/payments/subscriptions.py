@@ -176,7 +176,8 @@ def ask_once(subscription: Subscription, plan: Plan, change: Callable[[Subscript
 
 
 def undo_pending(subscription: Subscription) -> None:
-    """Take back what was to happen at the period's end."""
+    """Take back what is to happen at the period's end, by what Stripe says now: a change may have been broken off."""
+    look_again(subscription)
     if subscription.stripe_schedule_id:
         release(subscription)
     if subscription.cancel_at_period_end:
@@ -192,7 +193,7 @@ def release(subscription: Subscription) -> None:
         if subscription.stripe_schedule_id:
             raise
     subscription.stripe_schedule_id = None
-    commit()
+    intent(subscription)
 
 
 def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) -> None:

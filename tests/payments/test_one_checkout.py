@@ -13,6 +13,7 @@ from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import UnknownOutcome
 from app.models.billing.subscription import Subscription
 from app.payments import reconciliation, session_sync, subscriptions
+from app.stripe_api import requests
 from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
 
@@ -131,6 +132,27 @@ def test_a_change_whose_answer_was_lost_is_done_once(
     assert len(paid) == (2 if change == "up" else 1)
 
 
+@pytest.mark.parametrize(
+    ("fault", "then"),
+    [("drop_before", "Plus"), ("error_after", "Plus"), ("drop_after", "Enterprise"), ("error_before", "Free")],
+)
+def test_after_a_change_that_was_broken_off_any_other_can_be_asked_for_at_once(
+    scenario: StripeScenario, fault: str, then: str
+) -> None:
+    scenario.subscribe("Pro")
+    scenario.publish("Enterprise")
+    scenario.sandbox.control("faults", fault=fault, path="/v1/subscription_schedules/*", method="POST", count=3)
+    with pytest.raises(UnknownOutcome):
+        subscriptions.change_plan(scenario.actor, scenario.plan("Plus"))
+    scenario.sandbox.control("faults", clear=True)
+    if then == "Free":
+        subscriptions.cancel(scenario.actor)
+    else:
+        subscriptions.change_plan(scenario.actor, scenario.plan(then))
+    scenario.renew()
+    assert (scenario.account.plan.name, scenario.is_explained()) == (then, True)
+
+
 def test_two_clicks_on_a_change_are_one_change(scenario: StripeScenario) -> None:
     subscription = scenario.subscribe("Plus")
     key = subscription.idempotency_key
@@ -139,7 +161,7 @@ def test_two_clicks_on_a_change_are_one_change(scenario: StripeScenario) -> None
     again.plan, again.stripe_price_id = scenario.plan("Plus"), scenario.plan("Plus").stripe_price_id
     again.change_counter = int(key.rsplit("-", 1)[1])
     db.session.commit()
-    subscriptions.change_plan(scenario.actor, scenario.plan("Pro"))
+    subscriptions.ask_once(again, scenario.plan("Pro"), requests.upgrade)
     scenario.deliver()
     updates = scenario.sandbox.running.sandbox.store.where("invoice", billing_reason="subscription_update")
     assert (len(updates), scenario.kinds().count("plan_change")) == (1, 1)
