@@ -81,10 +81,11 @@ class ByModule(LoadScopeScheduling):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """While the tests are imported nothing is garbage, and to the end it is looked for in what comes later alone."""
+    """While tests are imported nothing is garbage; to the end it is looked for seldom, in what comes later alone."""
     gc.disable()
     yield
     gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
     gc.enable()
 
 

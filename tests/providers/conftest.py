@@ -36,8 +36,8 @@ def vendors(running_server: ProviderServer) -> Iterator[dict[str, Vendor]]:
 
 
 @pytest.fixture(params=["openai", "anthropic"])
-def vendor(request: pytest.FixtureRequest, vendors: dict[str, Vendor]) -> Vendor:
-    """Each wrapper in turn."""
+def vendor(request: pytest.FixtureRequest, vendors: dict[str, Vendor], server: ProviderServer) -> Vendor:
+    """Each wrapper in turn, at a server that answers as if nobody had asked before."""
     return vendors[request.param]
 
 
