@@ -1,5 +1,6 @@
 """What every table shares: an id, the time of its making, and the words for both."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -100,8 +101,8 @@ def refers_to(target: str, *, index: bool = False, **options: Any) -> Any:
 
 
 def has_text(column: Any, text: str) -> ColumnElement[bool]:
-    """Whether a JSON list of plain texts, such as ids at Stripe, holds that one; on both databases."""
-    return cast(column, Text).contains(f'"{text}"', autoescape=True)
+    """Whether a JSON list of texts holds that one, as JSON writes it; on both databases."""
+    return cast(column, Text).contains(json.dumps(text), autoescape=True)
 
 
 INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}

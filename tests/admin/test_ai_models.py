@@ -32,11 +32,14 @@ def test_a_model_makes_what_its_providers_format_can(
     assert (answer.status_code, fault in shown) == ((422, True) if fault else (302, True))
 
 
-def test_a_model_that_a_plan_names_keeps_its_id(owner: AdminClient, session: scoped_session[Session]) -> None:
+@pytest.mark.parametrize("name", ["renamed", "模型_é"])
+def test_a_model_that_a_plan_names_keeps_its_id(
+    owner: AdminClient, session: scoped_session[Session], name: str
+) -> None:
     model = session.scalars(select(AIModel).order_by(AIModel.id)).first()
     path = f"/admin/model/edit/?id={model.id}"
-    assert owner.fill(path, name="renamed").status_code == 302
-    session.scalars(select(Plan).where(Plan.name == "Plus")).one().models = ["renamed"]
+    assert owner.fill(path, name=name).status_code == 302
+    session.scalars(select(Plan).where(Plan.name == "Plus")).one().models = [name]
     session.commit()
     refused = owner.fill(path, name="again")
     assert (refused.status_code, "can&#39;t change" in at_field(refused.text, "name")) == (422, True)
