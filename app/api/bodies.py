@@ -60,9 +60,9 @@ Flag = StrictBool
 Credits = Annotated[
     int,
     BeforeValidator(nanos),
-    WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d{1,6})?$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d{1,6})?$"}),
 ]
-"""An amount of credits, kept in nanos."""
+"""An amount of credits, never negative, kept in nanos."""
 
 FileIds = Annotated[
     list[Annotated[StrictStr, Field(pattern=r"^[0-9]{1,18}$")]],

@@ -79,6 +79,13 @@ def test_every_shape_is_a_valid_schema_and_every_reference_leads_somewhere(
     assert set(re.findall(r"#/components/schemas/(\w+)", str(description))) <= set(shapes)
 
 
+def test_amounts_are_written_without_a_sign_and_read_with_one(description: dict[str, Any]) -> None:
+    """A balance may be a debt; nobody can set one."""
+    shapes = description["components"]["schemas"]
+    sent, shown = str(shapes["NewChat"]["properties"]["budget_credits"]), str(shapes["Balance"])
+    assert (r"^\\d+(" in sent, "-?" in sent, "-?" in shown) == (True, False, True)
+
+
 def test_two_operations_never_share_an_id(description: dict[str, Any]) -> None:
     ids = [operation["operationId"] for methods in description["paths"].values() for operation in methods.values()]
 
