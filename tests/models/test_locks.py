@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
+from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
 from app.models.metering.reservation import reserve, settle
@@ -65,6 +66,16 @@ def test_an_account_is_held_and_then_seen_as_it_is_by_then(
     Account.locked(account_id).credits_nanos = 7
     session.flush()
     assert meanwhile(lambda: getattr(hold(account_id), figure)) == 7
+
+
+def test_an_account_whose_plan_changed_meanwhile_is_held_on_the_new_one(
+    account: Account, session: Database, meanwhile: Callable[..., Any]
+) -> None:
+    account_id, other = account.id, session.query(Plan.id).filter(Plan.id != account.plan_id).limit(1).scalar()
+    session.commit()
+    Account.locked(account_id).plan_id = other
+    session.flush()
+    assert meanwhile(lambda: AccountState.lock(account_id).plan_id) == other
 
 
 def test_a_call_is_settled_on_the_balance_that_is_there_by_then(

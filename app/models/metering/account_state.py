@@ -73,11 +73,15 @@ class AccountState:
 
     @classmethod
     def lock(cls, account_id: int) -> "AccountState":
-        """As it is, and held until the transaction ends; see `Account.locked`."""
+        """As it is, and held until the transaction ends; see `Account.locked`.
+
+        Where its plan changed while we waited, PostgreSQL holds the account and shows no row: it is asked again.
+        """
         connection = db.session.connection()
         if connection.dialect.name == "sqlite":
             TOUCH.run(connection, {"account": account_id})
-        return cls(*HOLD.one(connection, {"account": account_id}))
+        this = {"account": account_id}
+        return cls(*(HOLD.first(connection, this) or HOLD.one(connection, this)))
 
     def used_on(self, at: datetime | Clock) -> Any:
         """What the allowance paid for calls that began that day. A new day begins with nothing used."""
