@@ -25,6 +25,7 @@ from app.models.billing.payment_errors import Declined, Mismatch, PaymentsNotSet
 from app.models.chat.file_text import ReadersBusy
 from app.models.identity.password import HashingBusy
 from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, Refusal
+from app.models.metering.reservation import AccountBusy
 from app.models.operations.refused_call import RefusalCount, RefusedCall
 from app.observability.counters import count_problem
 from app.payments import breaker
@@ -64,6 +65,7 @@ FOR_NOW: dict[type[Exception], tuple[int, str]] = {
     TooManyReaders: (429, "rate_limited"),
     HashingBusy: (503, "busy"),
     ReadersBusy: (503, "busy"),
+    AccountBusy: (503, "busy"),
 }
 """What is full at the moment; each says when to try again."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, scoped_session
@@ -164,6 +165,19 @@ def test_who_is_late_three_times_holds_the_account(
         held, _ids = reserve_with(None, bob, PROMPT, price, is_alone=True)
         db.session.commit()
     assert (held.ceiling, len(tries)) == (MONEY_FOR_ONE, reservations.LOOKS + 1)
+
+
+def test_who_is_late_even_then_is_told_to_try_again(
+    client: FlaskClient, bob: Actor, session: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setattr(reservations, "write", lambda *_: None)
+    key = people.api_key(session.get_one(Account, bob.account_id))
+    session.commit()
+    body = {"model": "gpt-test", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    answer = client.post("/v1/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"})
+    assert (answer.status_code, answer.headers["X-Should-Retry"]) == (503, "true"), answer.json
+    assert (answer.json["error"]["code"], session.query(Usage).count()) == ("busy", 0)
 
 
 @pytest.fixture

@@ -69,6 +69,15 @@ LOOKS = 3
 """How often the account is read before it is held."""
 
 
+class AccountBusy(Exception):
+    """The account is not as it was decided on, although it is held: nothing was written."""
+
+    retry_after = 1
+
+    def __init__(self) -> None:
+        super().__init__("Your account changed while we looked at it. Nothing was charged. Try again in a moment.")
+
+
 def lock_account_state(account_id: int, at: datetime) -> AccountState:
     """The held standing, with the month's refill given where it is due."""
     account_state = AccountState.lock(account_id)
@@ -205,7 +214,7 @@ def write_held(wanted: Admission, extra: ExtraRows | None, columns: dict[str, An
     if connection.dialect.name == "postgresql":
         made = write(replace(wanted, is_exact=False), extra, columns)
         if made is None:
-            raise RuntimeError("the statement does not admit what the rules do")
+            raise AccountBusy
         return made
     moved = wanted.account_state.apply(wanted.now, reserved=wanted.ceiling, running_calls=1)
     [usage_id] = INSERT.one(connection, wanted.row | columns)
