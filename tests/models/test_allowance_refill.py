@@ -8,7 +8,13 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.billing.allowance_refill import give_welcome_credit, refill, refill_if_due
+from app.models.billing.allowance_refill import (
+    give_welcome_credit,
+    monthly_amount,
+    next_refill,
+    refill,
+    refill_if_due,
+)
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.plan import Plan
@@ -107,6 +113,20 @@ def test_free_allowance_is_once_per_address_and_month_also_after_deletion(accoun
     again.period_end = again.created_at
     assert refilled(again, "2026-01-31T13:00") == []
     assert again.allowance_nanos == 0
+
+
+def test_the_free_allowance_of_an_address_stays_with_the_account_that_has_it(account: Account) -> None:
+    """What one account is promised, another spelling of its address can't take; to that one nothing is promised."""
+    refilled(account, "2026-01-31T12:00")
+    with time_machine.travel(at("2026-02-10T12:00"), tick=False):
+        other = person("eve")
+    other.memberships[0].user.email, other.period_end = "Ada+again@example.com", other.created_at
+    assert refilled(other, "2026-02-10T12:00") == []
+    assert (monthly_amount(other, other.plan), next_refill(other, at("2026-02-10T12:00"))) == (0, None)
+    assert next_refill(account, at("2026-02-10T12:00")).at == at("2026-02-28T12:00")
+    assert refilled(account, "2026-02-28T12:00") == ["2026-01", "2026-02"]
+    account.close()
+    assert refilled(other, "2026-03-10T12:00") == ["2026-03"]
 
 
 def test_a_team_gets_no_free_allowance(session: "scoped_session[Session]", account: Account) -> None:

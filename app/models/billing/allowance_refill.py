@@ -67,7 +67,7 @@ def refill_if_due(account: Account, at: datetime | None = None) -> None:
     account.period_start = anniversary(account.billing_anchor, months)
     account.period_end = anniversary(account.billing_anchor, months + 1)
     month = f"{account.period_start:%Y-%m}"
-    if not has_refill_for(account, account.plan, month):
+    if not has_refill_for(account, account.plan, month) and not is_had_elsewhere(account, account.plan):
         amount, columns = monthly_amount(account, account.plan), dict[str, int]()
         if subscription := Subscription.in_force_for(account.id):
             amount, columns = take_share_of_year(subscription, amount)
@@ -130,9 +130,22 @@ def is_trusted(account: Account) -> bool:
 
 def monthly_amount(account: Account, plan: Plan) -> int:
     """What the plan gives a month; a team gets nothing for free, and an address gets it once."""
-    if plan.is_free and account.kind == "team":
+    if plan.is_free and (account.kind == "team" or is_had_elsewhere(account, plan)):
         return 0
     return plan.allowance_nanos
+
+
+def is_had_elsewhere(account: Account, plan: Plan) -> bool:
+    """Whether the free allowance of the address goes to another open account of it: to the one that had it in the
+    month of this period, or in the month before."""
+    if not is_free_allowance(account, plan):
+        return False
+    months = (f"{anniversary(account.period_start.replace(day=1), months):%Y-%m}" for months in (-1, 0))
+    keys = [refill_key(account, plan, month) for month in months]
+    had = LedgerEntry.key.in_(keys), Account.id != account.id, Account.closed_at.is_(None)
+    others = select(Account).join(LedgerEntry, LedgerEntry.account_id == Account.id).where(*had)
+    mark = address_mark(account.owner.email)
+    return any(address_mark(other.owner.email) == mark for other in db.session.scalars(others))
 
 
 def has_refill_for(account: Account, plan: Plan, month: str) -> bool:
