@@ -45,9 +45,15 @@ def turns_of(message: Fields) -> Iterator[Fields]:
         calls = [*(message.get("tool_calls") or ()), *said.get("tool_calls", ())]
         thoughts = [part for part in parts if part.get("type") in THOUGHTS]
         own = {"tool_calls": calls, "thinking_blocks": thoughts}
-        yield {**message, **said, **{name: value for name, value in own.items() if value}}
+        yield {**message, **last_mark(parts), **said, **{name: value for name, value in own.items() if value}}
     else:
         yield from shown_turns(message, parts)
+
+
+def last_mark(parts: Any) -> Fields:
+    """The last of their marks: they become one, and what stands before a mark is read again with it."""
+    marks = [cache_mark(mapping(part)) for part in parts] if isinstance(parts, list) else []
+    return next(filter(None, reversed(marks)), {})
 
 
 def shown_turns(message: Fields, parts: list[Fields]) -> Iterator[Fields]:
@@ -56,7 +62,7 @@ def shown_turns(message: Fields, parts: list[Fields]) -> Iterator[Fields]:
         if part.get("type") == "tool_result":
             text, images = result_of(part)
             result = {"role": "tool", "tool_call_id": part.get("tool_use_id"), "content": text}
-            yield result | cache_mark(part)
+            yield result | (cache_mark(part) or last_mark(part.get("content")))
             shown.extend(images)
         elif part.get("type") in BLOCKS:
             shown.extend(own | cache_mark(part) for own in part_of(part))

@@ -92,9 +92,9 @@ def assistant_blocks(message: Mapping[str, Any]) -> list[Fields]:
     thoughts = [without_index(mapping(block)) for block in message.get("thinking_blocks") or ()]
     if message.get("audio"):
         raise unknown("messages", "the audio of an earlier answer")
-    said = blocks_in(message)
     calls = [mapping(call) for call in message.get("tool_calls") or ()]
-    return [*thoughts, *said, *(use_of(call) for call in calls)]
+    said = parts_in(message) + [use_of(call) | cache_mark(call) for call in calls]
+    return thoughts + marked(said, message)
 
 
 def use_of(call: Mapping[str, Any]) -> Fields:
@@ -110,10 +110,18 @@ def use_of(call: Mapping[str, Any]) -> Fields:
 
 
 def blocks_in(message: Mapping[str, Any]) -> list[Fields]:
-    """What a message says, as blocks; a mark of the whole message is one of its last. Anthropic takes no empty text."""
+    """What a message says, as blocks; a mark of the whole message is one of its last."""
+    return marked(parts_in(message), message)
+
+
+def parts_in(message: Mapping[str, Any]) -> list[Fields]:
+    """Anthropic takes no empty text."""
     content = message.get("content") or message.get("refusal") or ()
     parts = [{"type": "text", "text": content.strip() and content}] if isinstance(content, str) else content
-    blocks = [block | cache_mark(mapping(part)) for part in parts if (block := block_of(mapping(part)))]
+    return [block | cache_mark(mapping(part)) for part in parts if (block := block_of(mapping(part)))]
+
+
+def marked(blocks: list[Fields], message: Mapping[str, Any]) -> list[Fields]:
     if blocks:
         blocks[-1] |= cache_mark(message)
     return blocks

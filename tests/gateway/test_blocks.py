@@ -84,7 +84,10 @@ def test_a_request_in_the_form_of_responses_is_answered_as_a_chat_completion(
     assert whole.json["choices"][0]["message"]["content"] == "word0 word1 ", whole.text
 
 
-@pytest.mark.parametrize("place", ["system", "text", "message", "result", "block", "tool", "request"])
+PLACES = "system text said use turn call message result block inner tool request"
+
+
+@pytest.mark.parametrize("place", PLACES.split())
 def test_what_is_marked_to_be_read_again_is_so_at_anthropic(ada: Program, provider: ProviderServer, place: str) -> None:
     """In a chat completion, wherever the packages of others set the mark."""
 
@@ -92,31 +95,41 @@ def test_what_is_marked_to_be_read_again_is_so_at_anthropic(ada: Program, provid
         return {"cache_control": MARK} if place in places else {}
 
     called = {"id": "t1", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+    inner = [{"type": "text", "text": "x", **at("inner")}]
     messages = [
         {
             "role": "system",
             "content": [{"type": "text", "text": "Be brief."}, {"type": "text", "text": "So.", **at("system")}],
         },
         {"role": "user", "content": [{"type": "text", "text": "hello", **at("text")}]},
-        {"role": "assistant", "tool_calls": [called]},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "text", "text": "Looking.", **at("said")},
+                {"type": "tool_use", "id": "t2", "name": "read", "input": {}, **at("use")},
+            ],
+        },
+        {"role": "assistant", "tool_calls": [called | at("call")], **at("turn")},
         {"role": "tool", "tool_call_id": "t1", "content": [{"type": "text", "text": "done", **at("result")}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t2", "content": "x", **at("block")}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t2", "content": inner, **at("block")}]},
         {"role": "user", "content": "And now?", **at("message")},
     ]
     tool = {"type": "function", "function": {"name": "read"}, **at("tool")}
     answer = ada.call("chat", model=ANTHROPIC_MODEL, messages=messages, tools=[tool], **at("request"))
     assert answer.status_code == 200, answer.text
     body = provider.last["body"]
-    first, _used, last = body["messages"]
+    first, used, last = body["messages"]
     marked = {
         "system": body["system"][-1],
         "text": first["content"][0],
+        "said use": used["content"][1],
+        "turn call": used["content"][2],
         "result": last["content"][0],
-        "block": last["content"][1],
+        "block inner": last["content"][1],
         "message": last["content"][2],
         "tool": body["tools"][0],
         "request": body,
     }
-    assert [name for name, one in marked.items() if "cache_control" in one] == [place]
-    assert marked[place]["cache_control"] == MARK
+    [found] = [name for name, one in marked.items() if "cache_control" in one]
+    assert (place in found.split(), marked[found]["cache_control"]) == (True, MARK)
     assert isinstance(body["system"], list) == (place == "system")
