@@ -20,6 +20,7 @@ from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan
+from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.worth import currency, is_above_floor, least_cents, real_margin_bps, worth_of
 from app.models.identity.guest_account import guest_membership, is_guest_account
 from app.web.pricing_page import pricing_context
@@ -72,6 +73,7 @@ class SoldTable(BulkRetire, AdminTable):
         except FieldError as error:
             db.session.rollback()
             return self.go_back(str(error), ".index_view", "error")
+        PromotionCode.name_version(row, copy)
         self.record("retire", row, reason="a new version was made")
         self.record("new version", copy, changes={"replaces_id": [None, str(row.id)]})
         db.session.commit()

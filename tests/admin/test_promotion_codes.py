@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode
 from tests.admin.conftest import AdminClient, at_field
 
@@ -65,3 +66,15 @@ def test_what_a_used_code_gives_stays_as_it_is(owner: AdminClient, session: Any)
     assert owner.fill(path, most_redemptions="5").status_code == 302
     session.expire_all()
     assert (code.percent_bps, code.most_redemptions) == (2000, 5)
+
+
+def test_a_code_for_a_plan_or_pack_is_for_its_new_version_too(owner: AdminClient, session: Any) -> None:
+    plus, pack = session.query(Plan).filter_by(name="Plus").one(), session.query(CreditPack).first()
+    make(owner, plan_ids=str(plus.id), pack_ids=str(pack.id))
+    owner.post("/admin/plan/new-version/", id=plus.id)
+    owner.post("/admin/pack/new-version/", id=pack.id)
+    session.expire_all()
+    code = session.query(PromotionCode).one()
+    versions = [session.query(table).filter_by(replaces_id=old).one() for table, old in
+                ((Plan, plus.id), (CreditPack, pack.id))]  # fmt: skip
+    assert code.sold_with() == versions

@@ -85,6 +85,14 @@ class PromotionCode(Model):
         is_former = has_text(cls.former_coupon_ids, coupon_id)
         return db.session.scalar(select(cls).where(or_(cls.stripe_coupon_id == coupon_id, is_former)))
 
+    @classmethod
+    def name_version(cls, sold: Plan | CreditPack, version: Plan | CreditPack) -> None:
+        """Have what is for a plan or pack be for its new version too."""
+        names = "plan_ids" if isinstance(sold, Plan) else "pack_ids"
+        db.session.flush()
+        for code in db.session.scalars(select(cls).where(has_text(getattr(cls, names), str(sold.id)))):
+            setattr(code, names, [*getattr(code, names), str(version.id)])
+
     def is_open(self, at: datetime) -> bool:
         """Whether it can be redeemed now, as far as it says itself."""
         has_begun = self.starts_at is None or self.starts_at <= at
