@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from app.gateway.pdf_pages import pages_of
-from app.gateway.priced_fields import not_priced
+from app.gateway.priced_fields import items_of, maps_in, not_priced, tools_within
 from app.models.catalog.ai_model import AIModel
 from app.models.chat.picture import size_of
 from app.models.metering.refusal import InvalidRequest
@@ -22,8 +22,8 @@ PAGE_TOKENS = 4_000
 MOST_MEDIA = 1_500
 """Images and documents of a request: what OpenAI takes at most, and Anthropic takes fewer."""
 
-TOOL_PROMPT, TOOL_TOKENS = 1_000, 1_000
-"""What a vendor adds where there are tools, and for each tool that it defines itself."""
+TOOL_PROMPT, TOOL_TOKENS, TOOLSET_TOKENS = 1_000, 1_000, 10_000
+"""What a vendor adds where there are tools, for each tool that it defines itself, for each set of some thirty."""
 
 MEDIA = ("image", "image_url", "input_image", "document", "file", "input_file")
 NOT_PRICED = re.compile(r"audio|video|image|document|file|screenshot|container_upload|item_reference")
@@ -52,14 +52,19 @@ def measured(body: Mapping[str, Any], model: AIModel) -> tuple[int, int]:
         counted += ordinary - len(data) // 4
     messages = body.get("messages") or body.get("input") or []
     around = TOKENS_PER_MESSAGE * (len(messages) + 1 if isinstance(messages, list) else 2)
-    return size + around + tools_bound(body.get("tools")), max(1, counted)
+    return size + around + tools_bound(tools_of(body)), max(1, counted)
 
 
-def tools_bound(tools: Any) -> int:
-    if not isinstance(tools, list) or not tools:
-        return 0
-    own = sum(isinstance(tool, Mapping) and tool.get("type") not in (None, "function", "custom") for tool in tools)
-    return TOOL_PROMPT + own * TOOL_TOKENS
+def tools_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """All tools of a request: beside its messages, and those that come with a turn."""
+    lists = [body.get("tools"), *(tools for item in items_of(body) for tools in tools_within(item))]
+    return [tool for tools in lists for tool in maps_in(tools)]
+
+
+def tools_bound(tools: list[Mapping[str, Any]]) -> int:
+    own = [str(tool["type"]) for tool in tools if tool.get("type") not in (None, "function", "custom")]
+    added = sum(TOOLSET_TOKENS if "toolset" in kind else TOOL_TOKENS for kind in own)
+    return TOOL_PROMPT + added if tools else 0
 
 
 def media_of(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

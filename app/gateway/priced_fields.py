@@ -1,6 +1,6 @@
 """Which fields of a request pass: what can change the price is refused unless it is priced. billing-rules.md 5."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from app.models.catalog.setting import Setting
@@ -90,13 +90,16 @@ MESSAGES: dict[str, Rule] = named(
     "messages", "system", "metadata", "stop_sequences", "temperature", "top_p", "top_k", "tool_choice", "thinking",
     "cache_control", "output_config", "output_format", "prefill",
 ) | {
-    "tools": all_of_types("custom", "bash_", "text_editor_", "computer_", "memory_"),
+    "tools": all_of_types("custom", "bash_", "text_editor_", "computer_", "memory_", "browser_"),
     "service_tier": only("auto", "standard_only"), "speed": only("standard"), "inference_geo": only("global"),
     "container": absent, "mcp_servers": empty, "context_management": clears_only, "compaction": absent,
     "fallbacks": empty, "diagnostics": absent,
 }  # fmt: skip
 
 EMBEDDINGS: dict[str, Rule] = named("input", "dimensions", "encoding_format", "user")
+
+CALLS_BY_THEMSELVES = ("compaction_trigger",)
+"""Items that have the provider work beside the answer."""
 
 OF_DIALECT = {"chat": CHAT, "responses": RESPONSES, "messages": MESSAGES, "embeddings": EMBEDDINGS}
 
@@ -107,6 +110,32 @@ def check_fields(dialect: str, body: Mapping[str, Any]) -> None:
     for name, value in body.items():
         if not rules.get(name, absent)(value):
             raise not_priced(name, name in rules and name != "tools")
+    for item in items_of(body):
+        if item.get("type") in CALLS_BY_THEMSELVES:
+            raise not_priced(str(item["type"]))
+        if not all(rules["tools"](tools) for tools in tools_within(item)):
+            raise not_priced("tools")
+
+
+def items_of(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every message or item of a request, and every part of one."""
+    for name in ("input", "messages"):
+        for item in maps_in(body.get(name)):
+            yield item
+            yield from maps_in(item.get("content"))
+
+
+def maps_in(items: Any) -> Iterator[Mapping[str, Any]]:
+    return (item for item in items if isinstance(item, Mapping)) if isinstance(items, list) else iter(())
+
+
+def tools_within(item: Mapping[str, Any]) -> Iterator[Any]:
+    """Tools that come with a turn: OpenAI's `additional_tools` and what a search found, Anthropic's `tool_addition`."""
+    if "tools" in item:
+        yield item["tools"]
+    added = item.get("tool")
+    if isinstance(added, Mapping) and "definition" in added:
+        yield [added["definition"]]
 
 
 def not_priced(field: str, has_other_values: bool = False) -> Refusal:

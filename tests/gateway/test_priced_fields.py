@@ -54,8 +54,19 @@ PRICED: list[tuple[str, dict[str, Any]]] = [
     ("messages", {"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}),
     ("messages", {"context_management": {"edits": [{"type": "compact_20260112"}]}}),
 ]  # fmt: skip
+SEARCH, LOOK = {"type": "web_search"}, {"type": "function", "name": "look"}
+WITHIN: list[tuple[str, str, Any, str]] = [
+    ("responses", "input", {"type": "additional_tools", "role": "developer", "tools": [LOOK, SEARCH]}, "tools"),
+    ("responses", "input", {"type": "tool_search_output", "tools": [SEARCH]}, "tools"),
+    ("responses", "input", {"type": "compaction_trigger"}, "compaction_trigger"),
+    ("messages", "messages", {"role": "system", "content": [
+        {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": SEARCH | {"name": "w"}}},
+    ]}, "tools"),
+]  # fmt: skip
+"""The same from inside a conversation."""
 """What the vendors' pages price beside the tokens, or keep."""
 
+MODEL = AIModel(name="m", provider=ProviderAccount(name="p", kind="openai"))
 UNKNOWN = {"type": "what-nobody-has-priced", "value": "flex"}
 
 
@@ -73,6 +84,19 @@ def test_what_can_change_the_price_is_refused_by_name() -> None:
     assert [refusal_of(*one) for one in PRICED] == [("field_not_priced", *fields) for _, fields in PRICED]
 
 
+@pytest.mark.parametrize(("dialect", "name", "item", "refused"), WITHIN)
+def test_nothing_that_costs_comes_with_a_turn(dialect: str, name: str, item: Any, refused: str) -> None:
+    assert refusal_of(dialect, {name: [item]}) == ("field_not_priced", refused)
+
+
+def test_tools_that_the_caller_runs_come_with_a_turn_and_count() -> None:
+    added = {"type": "additional_tools", "role": "developer", "tools": [LOOK, {"type": "local_shell"}]}
+    check_fields("responses", {"input": [added]})
+    check_fields("messages", {"tools": [{"type": "browser_toolset_20260801"}, {"type": "computer_toolset_20260801"}]})
+    assert measured({"input": [added]}, MODEL)[0] > 2_000
+    assert measured({"tools": [{"type": "browser_toolset_20260801"}]}, MODEL)[0] > 10_000
+
+
 def refusal_of(dialect: str, fields: dict[str, Any]) -> tuple[str, str] | None:
     """Code and field."""
     try:
@@ -84,7 +108,6 @@ def refusal_of(dialect: str, fields: dict[str, Any]) -> tuple[str, str] | None:
 
 @pytest.mark.parametrize("dialect", ["chat", "responses", "messages"])
 def test_whatever_passes_counts_towards_the_bound(dialect: str) -> None:
-    model = AIModel(name="m", provider=ProviderAccount(name="p", kind="openai"))
     for name in (name for name, rule in OF_DIALECT[dialect].items() if rule is anything):
-        least, most = (measured({name: [{"role": "user", "content": "x" * size}]}, model)[0] for size in (0, 999))
+        least, most = (measured({name: [{"role": "user", "content": "x" * size}]}, MODEL)[0] for size in (0, 999))
         assert most - least == 999, name
