@@ -11,7 +11,7 @@ from app.admin.form_fields import Count, FieldError, Required, RowForm, choices_
 from app.admin.model_view import AdminTable
 from app.admin.plan_forms import model_names
 from app.extensions import db
-from app.models.catalog.operation import OperationRow
+from app.models.catalog.operation import BUILT_IN, OperationRow
 from app.models.catalog.plan import Plan
 from app.models.metering.usage import Usage
 
@@ -68,10 +68,18 @@ class OperationTable(AdminTable):
     column_sortable_list = ("name", "title", "is_enabled")
     column_default_sort = "id"
 
+    def fit(self, form: RowForm, row: OperationRow) -> None:
+        """Take away what says nothing there, and keep the id that the app calls it by."""
+        for name in BUILT_IN.get(row.name, ()):
+            del form[name]
+        if row.name in BUILT_IN:
+            form["name"].render_kw = {"readonly": True}
+            form["name"].description = "Fixed: the app calls it by this id."
+
     def on_model_change(self, form: OperationForm, row: OperationRow, is_created: bool) -> None:
         before = form.name.object_data
-        if not is_created and row.name != before and was_called(before):
-            raise FieldError("name", "This id has been used, so it can't change. Add another operation instead.")
+        if not is_created and row.name != before and (before in BUILT_IN or was_called(before)):
+            raise FieldError("name", "This id is in use, so it can't change. Add another operation instead.")
 
 
 def was_called(name: str) -> bool:

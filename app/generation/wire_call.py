@@ -6,10 +6,11 @@ from typing import Any
 
 from app.extensions import db
 from app.generation import registry
-from app.generation.call import provider_of
+from app.generation.call import check_plan_of, provider_of
 from app.generation.generation import Generation
 from app.generation.provider_reader import NOBODY, Follower
 from app.models.catalog.ai_model import AIModel
+from app.models.catalog.operation import Operation
 from app.models.catalog.price import ModelPrice
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
@@ -21,6 +22,7 @@ from app.providers.text_cleaning import EventCleaner
 from app.providers.usage import mapping
 
 Event = dict[str, Any]
+OPERATION = "gateway"
 
 
 class WireGeneration(Generation):
@@ -100,10 +102,11 @@ def begin(
 ) -> WireGeneration:
     """Reserve, commit, begin. `keys` are those of an idempotent request."""
     registry.live.take_place()
+    check_plan_of(actor, Operation.named(OPERATION))
     model, price = offer
     service = provider_of(model)
     check_once(actor, keys.get("idempotency_key"))
-    columns = {"operation": "gateway", "is_via_gateway": model.provider.is_gateway, **keys}
+    columns = {"operation": OPERATION, "is_via_gateway": model.provider.is_gateway, **keys}
     reservation, _ids = reserve_with(None, actor, prompt, price, is_alone=True, **columns)
     db.session.commit()
     generation = registry.begin(reservation, model, service, made=WireGeneration)

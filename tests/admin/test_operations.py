@@ -3,9 +3,9 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.catalog.operation import OperationRow
+from app.models.catalog.operation import BUILT_IN, OperationRow
 from app.models.catalog.plan import Plan
-from tests.admin.conftest import AdminClient
+from tests.admin.conftest import AdminClient, at_field
 
 
 def test_an_operation_stays_with_its_plan_when_that_has_ended(
@@ -17,3 +17,16 @@ def test_an_operation_stays_with_its_plan_when_that_has_ended(
     assert owner.fill(f"/admin/operation/edit/?id={row.id}", title="Another title").status_code == 302
     session.rollback()
     assert (row.title, row.minimum_plan_id) == ("Another title", plus.id)
+
+
+def test_what_the_app_calls_by_name_keeps_its_id_and_offers_what_acts(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    """Before anybody has called it too."""
+    rows = session.scalars(select(OperationRow)).all()
+    assert {row.name for row in rows} == set(BUILT_IN)
+    for row in rows:
+        path = f"/admin/operation/edit/?id={row.id}"
+        assert BUILT_IN[row.name].isdisjoint(owner.form(path)), row.name
+        refused = owner.fill(path, name="another")
+        assert (refused.status_code, "This id is in use" in at_field(refused.text, "name")) == (422, True), row.name

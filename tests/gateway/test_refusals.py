@@ -10,6 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.catalog.operation import OperationRow
+from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from tests.gateway.conftest import (
     ANTHROPIC_MODEL,
@@ -59,6 +61,21 @@ def test_what_can_change_the_price_is_refused_by_name(
     assert (answer.status_code, error["code"]) == (400, "field_not_priced")
     assert f"`{field}`" in error["message"]
     assert dialect == "messages" or error["param"] == field
+    assert provider.count == 0
+
+
+def test_an_operation_that_is_off_or_of_another_plan_is_refused(
+    ada: Program, provider: ProviderServer, session: "scoped_session[Session]"
+) -> None:
+    row = session.query(OperationRow).filter_by(name="gateway").one()
+    row.minimum_plan = session.query(Plan).filter_by(name="Pro").one()
+    session.commit()
+    answers = [ada.call("chat")]
+    row.is_enabled = False
+    session.commit()
+    answers += [ada.call("messages"), ada.call("responses")]
+    codes = [(answer.status_code, answer.json["error"]["code"]) for answer in answers]
+    assert codes == [(403, "operation_not_in_plan"), *[(403, "operation_disabled")] * 2]
     assert provider.count == 0
 
 

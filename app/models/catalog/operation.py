@@ -12,6 +12,16 @@ from app.models.base import INSERTS, Model, at_once, refers_to, utcnow
 from app.models.catalog.setting import SETTINGS, Setting
 from app.models.metering.refusal import Refusal
 
+BUILT_IN = {
+    "chat": {"instructions", "default_model"},
+    "title": {"default_model", "max_output_tokens"},
+    "image": {"max_output_tokens"},
+    "gateway": {"instructions", "default_model", "max_output_tokens"},
+    **dict.fromkeys(("draft", "refine", "refine_selection", "repurpose", "image_prompt"), frozenset[str]()),
+}
+"""The operations that the app itself calls by name, each with the columns that say nothing there: a chat has its own
+instructions and model, a title the cheapest model, a call by the gateway whatever its program sends."""
+
 VERSION = "operations_version"
 """The key of a settings row that says when an operation was last changed. Settings come along with every request,
 so that a process reads the operations again only after a change."""
