@@ -19,6 +19,7 @@ from app.models.operations.outgoing_webhook import WebhookDelivery
 from app.notifications.people_mails import of_parked
 from app.notifications.recipients import admins, owner
 from app.web.formatting import date_text, datetime_text, money_text
+from app.web.promotion_text import next_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def of_trial_refused(subscription: Subscription, account: Account) -> None:
 
 
 def of_trial_end(subscription: Subscription) -> None:
-    amount = money_text(subscription.price_cents, subscription.currency)
+    amount = next_amount(subscription, subscription.next_cents)
     context = {
         "plan": subscription.plan.name,
         "ends": datetime_text(subscription.trial_end),

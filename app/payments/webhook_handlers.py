@@ -67,7 +67,7 @@ def subscription_moved(about: About) -> Account | None:
 def trial_will_end(about: About) -> Account | None:
     account = sync_subscription(about["id"])
     subscription = Subscription.by(stripe_id=about["id"])
-    if subscription is not None and subscription.is_trialing and not subscription.rejected_at:
+    if subscription is not None and subscription.is_trialing and subscription.is_live and not subscription.follower:
         payment_mails.of_trial_end(subscription)
     return account
 

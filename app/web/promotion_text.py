@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from app.models.base import credits_text
 from app.models.billing.payment import Payment
+from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode
+from app.models.catalog.worth import tax_note
 from app.web.formatting import counted, money_text, percent, price
 
 
@@ -54,4 +56,16 @@ def discount_words(payment: Payment) -> str:
     return f"{money_text(payment.discount_cents, payment.currency)} off{code}"
 
 
-FILTERS = {"offer_with": lambda sold, code: offer(code, sold), "discount_words": discount_words}
+def next_amount(subscription: Subscription, cents: int) -> str:
+    """What the next period costs, and what its invoice takes off or adds: "$20.00 before your discount, plus tax"."""
+    redemption, at = subscription.redemption, subscription.period_end
+    is_reduced = redemption and at and redemption.reduces(at, is_first=subscription.paid_until is None)
+    amount = money_text(cents, subscription.currency) + (" before your discount" if is_reduced else "")
+    return f"{amount}, {tax_note()}" if tax_note() else amount
+
+
+FILTERS = {
+    "offer_with": lambda sold, code: offer(code, sold),
+    "discount_words": discount_words,
+    "next_amount": next_amount,
+}

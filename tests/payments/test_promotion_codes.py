@@ -15,6 +15,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
 from app.payments import jobs, promotion_codes
+from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 
@@ -75,14 +76,20 @@ def test_a_plan_with_a_discount_for_ever_refills_whole(scenario: StripeScenario)
     assert (scenario.allowance, scenario.kinds(), states()) == (10_000, ["refill", "refill"], ["used"])
 
 
-def test_a_discount_for_months_ends_after_them(scenario: StripeScenario) -> None:
-    made(duration="repeating", months=2)
+@pytest.mark.parametrize(("duration", "months"), [("once", None), ("repeating", 2), ("forever", None)])
+def test_a_discount_lasts_as_long_as_it_says_and_the_next_invoice_is_shown_with_it(
+    scenario: StripeScenario, customer: CustomerClient, duration: str, months: int | None
+) -> None:
+    made(duration=duration, months=months)
     scenario.subscribe("Plus", code="LAUNCH-20")
-    paid = [scenario.last_payment("invoice").price_cents]
+    paid, shown = [scenario.last_payment("invoice").price_cents], []
     for _ in range(2):
+        shown.append("$20.00 before your discount" in customer.page("/billing").text)
         scenario.renew()
         paid.append(scenario.last_payment("invoice").price_cents)
-    assert paid == [1600, 1600, 2000]
+    discounted = {"once": 1, "repeating": 2, "forever": 3}[duration]
+    assert paid == [1600] * discounted + [2000] * (3 - discounted)
+    assert shown == [cents == 1600 for cents in paid[1:]]
 
 
 def test_the_bonus_of_a_plan_comes_with_its_first_period(scenario: StripeScenario) -> None:

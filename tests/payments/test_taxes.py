@@ -10,6 +10,7 @@ from app.models.billing.payment import Payment
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.setting import Setting
 from app.payments import checkout, subscriptions
+from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 
@@ -44,10 +45,12 @@ def test_a_pack_is_worth_its_net_whatever_is_heard_first(
 
 @pytest.mark.parametrize(("behavior", "asked", "worth"), [("exclusive", 2400, 10_000), ("inclusive", 2000, 8335)])
 def test_a_plan_refills_by_its_net_and_an_upgrade_grows_as_it_was_shown(
-    scenario: StripeScenario, behavior: str, asked: int, worth: int
+    scenario: StripeScenario, customer: CustomerClient, behavior: str, asked: int, worth: int
 ) -> None:
     collect(behavior)
     scenario.subscribe("Plus")
+    note = {"exclusive": "plus tax", "inclusive": "including tax"}[behavior]
+    assert f", $20.00, {note}</dd>" in customer.page("/billing").text
     paid = scenario.last_payment("invoice")
     assert (paid.total_cents, scenario.allowance) == (asked, worth)
     shown = subscriptions.preview(scenario.actor, scenario.plan("Pro")).grows_nanos

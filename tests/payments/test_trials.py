@@ -4,6 +4,7 @@ import pytest
 
 from app.extensions import db
 from app.models.billing.subscription import Subscription
+from app.models.operations.outbox import OutgoingMail
 from app.payments import subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 
@@ -83,7 +84,13 @@ def test_a_cancelled_trial_ends_with_its_allowance(scenario: StripeScenario) -> 
     assert (scenario.account.plan.name, scenario.kinds()[1]) == ("Free", "allowance_ended")
 
 
-def test_the_owner_is_told_before_the_trial_ends(scenario: StripeScenario) -> None:
-    scenario.subscribe("Plus")
+@pytest.mark.parametrize(("then", "amount"), [("", "$100.00"), ("Plus", "$20.00"), ("Pay as you go", None)])
+def test_the_owner_is_told_before_the_trial_ends_what_is_charged_then(
+    scenario: StripeScenario, then: str, amount: str | None
+) -> None:
+    scenario.subscribe("Pro")
+    if then:
+        scenario.change(then)
     scenario.advance(4)
-    assert "trial_ends" in scenario.mails()
+    told = db.session.query(OutgoingMail).filter_by(template="trial_ends")
+    assert [mail.context["amount"] for mail in told] == ([amount] if amount else [])

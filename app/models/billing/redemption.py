@@ -7,10 +7,10 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, insert_once, not_negative, one_of, refers_to
+from app.models.base import DAY, Model, insert_once, not_negative, one_of, refers_to
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.promotion_code import PromotionCode
-from app.models.identity.account import Account
+from app.models.identity.account import Account, anniversary
 from app.models.identity.email_address import address_mark
 from app.models.identity.user import User
 
@@ -74,6 +74,16 @@ class Redemption(Model):
         """Those held since before that moment: their checkouts are over, whatever we heard of it."""
         held = cls.state == "held", cls.created_at < before
         return list(db.session.scalars(select(cls.id).where(*held).order_by(cls.id)))
+
+    def reduces(self, at: datetime, *, is_first: bool) -> bool:
+        """Whether, by its terms, it takes something off a plan's invoice of that moment.
+
+        Stripe counts months from the end of the checkout, which is within a day of its beginning.
+        """
+        code = self.code
+        if code.kind != "discount" or code.duration == "once":
+            return code.kind == "discount" and is_first
+        return code.months is None or at + DAY < anniversary(self.created_at, code.months)
 
     def use(self) -> None:
         """Paid; also after it was given back, as money that came counts."""
