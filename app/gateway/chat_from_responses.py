@@ -106,7 +106,8 @@ def texts_in(parts: Iterable[Fields]) -> str:
 def part_of(part: Mapping[str, Any]) -> Fields:
     match part.get("type"):
         case "input_image" if part.get("image_url"):
-            return {"type": "image_url", "image_url": {"url": part["image_url"]}}
+            detail = {"detail": part["detail"]} if part.get("detail") else {}
+            return {"type": "image_url", "image_url": {"url": part["image_url"], **detail}}
         case "input_file" if part.get("file_data"):
             named = {"filename": part.get("filename") or "document.pdf", "file_data": part["file_data"]}
             return {"type": "file", "file": named}

@@ -99,7 +99,7 @@ def measure_of(block: Mapping[str, Any], model: AIModel) -> tuple[str, int, int]
         raise not_priced("file_id")
     if block["type"] in ("image", "image_url", "input_image"):
         data = data_of(source, "data", "url", "image_url")
-        return data, *image_tokens(data, model)
+        return data, *image_tokens(data, model, is_original=detail_of(block) not in ("low", "high"))
     if source.get("type") in ("text", "content"):
         inner = [part for part in source.get("content") or () if isinstance(part, Mapping)]
         images = [measure_of(part, model) for part in inner if part.get("type") == "image"]
@@ -129,9 +129,15 @@ def data_of(source: Mapping[str, Any], *names: str) -> str:
     return "" if value.startswith(("http:", "https:")) else value
 
 
-def image_tokens(data: str, model: AIModel) -> tuple[int, int]:
+def detail_of(block: Mapping[str, Any]) -> Any:
+    """How closely OpenAI is to look at an image: beside its address, or with it."""
+    inner = block.get("image_url")
+    return inner.get("detail") if isinstance(inner, Mapping) else block.get("detail")
+
+
+def image_tokens(data: str, model: AIModel, *, is_original: bool) -> tuple[int, int]:
     width, height = (size_of(decoded(data[:400_000])) if data else None) or (LARGEST_SIDE, LARGEST_SIDE)
-    most = model.image_tokens or most_tokens(model.provider.kind, width, height)
+    most = model.image_tokens or most_tokens(model.provider.kind, width, height, is_original=is_original)
     return most, min(most, ordinary_tokens(width, height))
 
 

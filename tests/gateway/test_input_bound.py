@@ -46,6 +46,15 @@ def test_an_image_counts_by_its_size_and_not_by_its_bytes() -> None:
     assert bound([{"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}]) > 4000
 
 
+@pytest.mark.parametrize(("detail", "is_original"), [("high", False), ("low", False), ("original", True), (None, True)])
+def test_an_image_that_openai_may_see_as_it_is_counts_so(detail: str | None, is_original: bool) -> None:
+    model = AIModel(name="m", provider=ProviderAccount(kind="openai"))
+    in_chat = {"type": "image_url", "image_url": {"url": ELSEWHERE, "detail": detail}}
+    for part in (in_chat, {"type": "input_image", "image_url": ELSEWHERE, "detail": detail}):
+        most, _counted = measured({"input": [{"role": "user", "content": [part]}]}, model)
+        assert (most > 12_000) == is_original
+
+
 def test_an_image_in_a_tools_schema_is_text() -> None:
     hidden = {"type": "image", "source": {"type": "base64", "data": "x" * 50_000}}
     assert bound("hello", tools=[{"name": "look", "input_schema": hidden}]) > 50_000

@@ -56,9 +56,11 @@ SIZES = [(1, 1), (28, 28), (512, 512), (1024, 1024), (1092, 1092), (2576, 1449),
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_no_vendor_counts_more_than_the_bound(width: int, height: int) -> None:
-    patches = min(2500, -(-width // 32) * -(-height // 32))
+    patches = -(-width // 32) * -(-height // 32)
     claude = min(4784, max(-(-width // 28) * -(-height // 28), width * height / 750))
 
-    assert most_tokens("openai", width, height) >= max(tiled(width, height), patches * 2.46, 1120)
+    high = max(tiled(width, height), min(2500, patches) * 2.46, 1120)
+    assert most_tokens("openai", width, height) >= high
+    assert most_tokens("openai", width, height, is_original=True) >= max(high, min(10_000, patches) * 1.2)
     assert most_tokens("anthropic", width, height) >= claude
     assert ordinary_tokens(width, height) <= min(most_tokens(kind, width, height) for kind in ("openai", "anthropic"))
