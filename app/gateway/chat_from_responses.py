@@ -128,10 +128,13 @@ def format_of(text: Mapping[str, Any]) -> Fields:
 
 
 def tools_of(body: Mapping[str, Any]) -> Fields:
-    tools = [function_of(name, tool) for name, tool, _namespace in named_tools(body.get("tools"))]
+    choice, named = body.get("tool_choice"), named_tools(body.get("tools"))
+    if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
+        allowed = [full_name(mapping(tool)) for tool in choice.get("tools") or ()]
+        choice, named = choice.get("mode"), (one for one in named if one[0] in allowed)
+    tools = [function_of(name, tool) for name, tool, _namespace in named]
     if not tools:
         return {}
-    choice = body.get("tool_choice")
     if isinstance(choice, Mapping):
         choice = {"type": "function", "function": {"name": full_name(choice)}}
     return {"tools": tools} | ({"tool_choice": choice} if choice else {})

@@ -21,6 +21,7 @@ def messages_from_chat(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields
     for name in UNREADABLE:
         if body.get(name):
             raise InvalidRequest({name: ["is not known to this model's provider."]})
+    body = with_allowed_tools(body)
     sent = [mapping(message) for message in list_of(body.get("messages"), "messages")]
     system = [block for message in sent if message.get("role") in INSTRUCTIONS for block in blocks_in(message)]
     fields: Fields = {"messages": merged(turn for message in sent for turn in blocks_by_role(message))}
@@ -157,6 +158,21 @@ def source_of(address: str) -> Fields:
     return {"type": "base64", "media_type": head.partition(";")[0], "data": data}
 
 
+def with_allowed_tools(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A choice among some of the tools is one among all of those that are left."""
+    choice = mapping(body.get("tool_choice"))
+    if choice.get("type") != "allowed_tools":
+        return body
+    allowed = mapping(choice.get("allowed_tools"))
+    names = [name_of(tool) for tool in allowed.get("tools") or ()]
+    left = [tool for tool in body.get("tools") or () if name_of(tool) in names]
+    return {**body, "tools": left, "tool_choice": allowed.get("mode")}
+
+
+def name_of(tool: Any) -> Any:
+    return mapping(mapping(tool).get("function")).get("name")
+
+
 def tools_of(body: Mapping[str, Any]) -> Fields:
     tools = [tool_of(mapping(tool)) for tool in body.get("tools") or ()]
     if not tools:
@@ -164,7 +180,7 @@ def tools_of(body: Mapping[str, Any]) -> Fields:
     choice: Any = body.get("tool_choice")
     kinds: dict[Any, Fields] = {kind: {"type": name} for kind, name in CHOICES.items()}
     if isinstance(choice, Mapping):
-        chosen: Fields = {"type": "tool", "name": mapping(choice.get("function")).get("name")}
+        chosen: Fields = {"type": "tool", "name": name_of(choice)}
     else:
         chosen = dict(kinds.get(choice, {"type": "auto"}))
     if body.get("parallel_tool_calls") is False and chosen["type"] != "none":

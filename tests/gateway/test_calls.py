@@ -121,7 +121,7 @@ def test_tools_of_a_namespace_go_there_and_back(ada: Program, provider: Provider
 
 def test_images_of_tools_follow_all_their_results(ada: Program, provider: ProviderServer) -> None:
     """As Codex looks at a picture: between the results of one turn no provider takes anything else."""
-    image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo=", "detail": "low"}
     called = [{"type": "function_call", "call_id": name, "name": "look", "arguments": "{}"} for name in "ab"]
     outputs = ([{"type": "input_text", "text": "seen"}, image], "done")
     results = [
@@ -133,4 +133,27 @@ def test_images_of_tools_follow_all_their_results(ada: Program, provider: Provid
     assert answer.status_code == 200, answer.text
     sent = provider.last["body"]["messages"]
     assert [one["role"] for one in sent] == ["user", "assistant", "tool", "tool", "user", "user"]
-    assert [sent[2]["content"], sent[3]["content"], sent[4]["content"][0]["type"]] == ["seen", "done", "image_url"]
+    assert [sent[2]["content"], sent[3]["content"]] == ["seen", "done"]
+    assert sent[4]["content"][0]["image_url"] == {"url": image["image_url"], "detail": "low"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model"), [("chat", MODELS[1]), ("responses", MODELS[0]), ("responses", MODELS[1])]
+)
+@pytest.mark.parametrize(("mode", "sent"), [("auto", ("auto", "auto")), ("required", ("required", "any"))])
+def test_a_choice_among_some_tools_is_one_among_those_that_are_left(
+    ada: Program, provider: ProviderServer, dialect: str, model: str, mode: str, sent: tuple[str, str]
+) -> None:
+    names = [{"name": name} if dialect == "responses" else {"function": {"name": name}} for name in ("look", "go")]
+    tools = [{"type": "function", **name} for name in names]
+    allowed = {"mode": mode, "tools": tools[:1]}
+    choice = allowed if dialect == "responses" else {"allowed_tools": allowed}
+    answer = ada.call(dialect, model=model, tools=tools, tool_choice={"type": "allowed_tools", **choice})
+    assert answer.status_code == 200, answer.text
+    body = provider.last["body"]
+    [left] = body["tools"]
+    chosen = body["tool_choice"]
+    assert (left.get("function", left)["name"], chosen if model == MODELS[0] else chosen["type"]) == (
+        "look",
+        sent[MODELS.index(model)],
+    )
