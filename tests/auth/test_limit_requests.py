@@ -90,6 +90,18 @@ def test_what_was_granted_ends_with_its_day(team: Team) -> None:
     assert (team.left(), team.left(after)) == (30 * CREDIT, kept)
 
 
+def test_each_of_two_grants_ends_with_its_own_day(team: Team) -> None:
+    today = utcnow().date()
+    for amount, days in ((30, 40), (5, 35)):
+        ask(team)
+        open_one = team.session.query(LimitRequest).filter_by(state="open").one()
+        team.browser(team.ada).post(f"/account/requests/{open_one.id}/approve", amount_credits=str(amount),
+                                    until=(today + timedelta(days=days)).isoformat())  # fmt: skip
+    team.session.expire_all()
+    left = [team.left(today + timedelta(days=days)) // CREDIT for days in (0, 35, 36, 40, 41)]
+    assert left == [35, 45, 40, 40, 10]
+
+
 def test_another_limit_ends_what_was_granted_above_the_last(team: Team) -> None:
     ask(team)
     ada, path = team.browser(team.ada), f"/account/members/{team.place.id}/limit"

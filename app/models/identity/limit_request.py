@@ -81,7 +81,7 @@ class LimitRequest(Model):
         member = Membership.of(self.user_id, self.account_id)
         if member is None:
             raise Conflict("already_decided", case="left")
-        member.extra_nanos, member.extra_until = member.extra_now + amount_nanos, until
+        member.grant(amount_nanos, until)
         self.granted_nanos, self.granted_until = amount_nanos, until
         self.decide("approved", by)
 

@@ -1,9 +1,10 @@
 """Members: who may act on an account, as what, and who may change that. security.md 19."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Index, UniqueConstraint, select, text, update
+from sqlalchemy import JSON, Index, UniqueConstraint, select, text, update
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.db.types import Nanos
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 ROLES = ("owner", "admin", "member")
 MANAGERS = {"owner", "admin"}
 CHOSEN = text("wants_digest")
+
+
+def extras_on(extras: Iterable[tuple[int, str]], day: date) -> list[tuple[int, date]]:
+    """Of what was granted, what holds on that day: nanos, and the last day of each."""
+    dated = ((nanos, date.fromisoformat(until)) for nanos, until in extras)
+    return [(nanos, until) for nanos, until in dated if day <= until]
 
 
 class Membership(Model):
@@ -37,8 +44,9 @@ class Membership(Model):
     user_id: Mapped[int] = refers_to("users.id")
     role: Mapped[str] = mapped_column(default="member")
     monthly_limit_nanos: Mapped[Nanos | None]
-    extra_nanos: Mapped[Nanos] = mapped_column(default=0)
-    extra_until: Mapped[date | None]
+    extras: Mapped[list[tuple[int, str]]] = mapped_column(JSON, default=list)
+    """What managers have granted above the limit: nanos, and the last day of each."""
+
     own_limit_nanos: Mapped[Nanos | None]
     own_limit_period: Mapped[str] = mapped_column(default="month")
     wants_digest: Mapped[bool] = mapped_column(default=False)
@@ -57,10 +65,17 @@ class Membership(Model):
         """May invite, buy and see billing."""
         return self.role in MANAGERS
 
+    def grant(self, nanos: int, until: date) -> None:
+        """So much above the limit until the end of that day, beside what was granted before."""
+        self.extras = [(extra, day.isoformat()) for extra, day in [*self.extras_now, (nanos, until)]]
+
+    @property
+    def extras_now(self) -> list[tuple[int, date]]:
+        return extras_on(self.extras, utctoday())
+
     @property
     def extra_now(self) -> int:
-        """What a manager has granted above the limit, until the end of a day."""
-        return self.extra_nanos if self.extra_until and utctoday() <= self.extra_until else 0
+        return sum(nanos for nanos, _until in self.extras_now)
 
     @property
     def limit_now(self) -> int | None:
@@ -72,7 +87,7 @@ class Membership(Model):
         is_ended = nanos != self.monthly_limit_nanos and self.extra_now > 0
         self.monthly_limit_nanos = nanos
         if is_ended:
-            self.extra_nanos, self.extra_until = 0, None
+            self.extras = []
         return is_ended
 
     @property

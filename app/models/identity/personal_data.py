@@ -143,7 +143,7 @@ NOT_PERSONAL = {
     "ledger_entries": ("kind", "key", "month"),
     "limit_requests": ("state",),
     "mailed_tokens": ("purpose",),
-    "memberships": ("role", "own_limit_period"),
+    "memberships": ("role", "own_limit_period", "extras"),
     "messages": ("role", "status", "error_code", "model"),
     "outgoing_mails": ("key", "template"),
     "payments": ("kind", "state", "currency", "stripe_session_id", "stripe_payment_intent_id", "stripe_invoice_id",

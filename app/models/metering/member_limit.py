@@ -13,7 +13,7 @@ from app.db.compiled_statement import CompiledStatement, Row
 from app.extensions import db
 from app.models.base import at_once
 from app.models.catalog.setting import SETTINGS, Setting
-from app.models.identity.membership import Membership
+from app.models.identity.membership import Membership, extras_on
 from app.models.metering.account_state import AccountState
 from app.models.metering.spending_limit import SpendingLimit
 from app.models.metering.usage import COUNTED, USAGES
@@ -39,10 +39,10 @@ def member_limit(account_state: AccountState, user_id: int, at: datetime) -> Spe
     if account_state.kind != "team":
         return None
     row = read_at_mark(LIMITED, account_state.account_id, user_id, month_of(at.date()))
-    limit, extra, until, used, _mark = row or NO_MEMBER
+    limit, extras, used, _mark = row or NO_MEMBER
     if limit is None:
         return None
-    limit += extra if until is not None and at.date() <= until else 0
+    limit += sum(nanos for nanos, _until in extras_on(extras, at.date()))
     way_out, ends = {"way_out": "members"}, next_month(at)
     return SpendingLimit("member_limit_reached", limit, int(used), ends, details=way_out, yields_to_balance=True)
 
@@ -85,9 +85,9 @@ def spendable(account_state: AccountState, user_id: int, at: datetime) -> int:
     return min(available, member.left) if member else available
 
 
-NO_MEMBER = (None, 0, None, 0, None)
+NO_MEMBER = (None, (), 0, None)
 THIS = MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user")
-LIMITS = MEMBERS.c.monthly_limit_nanos, MEMBERS.c.extra_nanos, MEMBERS.c.extra_until
+LIMITS = MEMBERS.c.monthly_limit_nanos, MEMBERS.c.extras
 
 
 def theirs(table: Any, sum_of: Any) -> Any:
