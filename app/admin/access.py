@@ -10,6 +10,7 @@ from flask_login import current_user
 from app.admin.cell_formats import credits_text, link, moment, told
 from app.models.catalog.setting import Setting
 from app.models.identity.two_factor import state_of
+from app.models.operations.audit_log import AdminChange, differences
 from app.web.access import NotSignedIn, only_where
 
 ADDRESS = "/admin"
@@ -82,6 +83,12 @@ class AdminOnly:
             "told": told,
         }
         return str(super().render(template, **text, **context))  # type: ignore[misc]
+
+    def record(self, action: str, row: Any, *, reason: str = "", **context: Any) -> None:
+        """A line in the record of changes, where anything changes: `changes`, else what was not flushed yet."""
+        changes = context.pop("changes", None) or differences(row)
+        if changes:
+            AdminChange.note(current_user.user_id, action, row, reason=reason, changes=changes, **context)
 
     def go_back(self, text: str, view: str, category: str = "success", **named: Any) -> ResponseReturnValue:
         """Back to one of its pages, where the text stands on top."""

@@ -37,9 +37,11 @@ class BulkRetire:
     @owners_only
     def retire_view(self) -> ResponseReturnValue:
         rows = [row for typed in request.form.getlist("id")[:MOST] if (row := self.get_one(typed))]
-        retired = [row for row in rows if self.retire(row)]
-        for row in retired:
-            self.record("retire", row)
+        retired = []
+        for row in rows:
+            if self.retire(row):
+                self.record("retire", row)
+                retired.append(row)
         db.session.commit()
         if self.job:
             for row in retired:

@@ -8,7 +8,6 @@ from flask import abort, flash, request
 from flask.typing import ResponseReturnValue
 from flask_admin import BaseView, expose
 from flask_admin.contrib.sqla import ModelView
-from flask_login import current_user
 from sqlalchemy import func, or_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
@@ -31,7 +30,6 @@ from app.admin.exports import Exported
 from app.admin.form_fields import FieldError, RowForm
 from app.extensions import db
 from app.models.metering.refusal import PricingError
-from app.models.operations.audit_log import AdminChange, differences
 from app.models.search import contains
 
 LARGEST_PAGE = 10**6
@@ -189,12 +187,6 @@ class AdminTable(Exported, AdminOnly, ModelView):
         db.session.commit()
         self.after_model_change(form, row, is_created)
         return row
-
-    def record(self, action: str, row: Any, *, reason: str = "", **context: Any) -> None:
-        """A line in the record of changes, where anything changes."""
-        changes = context.pop("changes", None) or differences(row)
-        if changes:
-            AdminChange.note(current_user.user_id, action, row, reason=reason, changes=changes, **context)
 
     def refuse(self, form: RowForm, field: str | None, text: str) -> None:
         db.session.rollback()

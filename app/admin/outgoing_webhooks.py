@@ -26,7 +26,7 @@ class WebhookPage(AdminPage):
             endpoint, secret = WebhookEndpoint.make(None, request.form.get("url", ""))
         except InvalidRequest as error:
             return self.go_back(f"The address {' '.join(error.errors['url'])}", ".index", "error")
-        self.record("webhook added", endpoint)
+        self.record("webhook added", endpoint, changes={"url": [None, endpoint.url]})
         db.session.commit()
         keep_to_show(secret)
         return redirect(self.get_url(".index"))
@@ -54,6 +54,7 @@ class WebhookPage(AdminPage):
     @owners_only
     def again_view(self) -> ResponseReturnValue:
         delivery = WebhookDelivery.of_account(None, request.form.get("id", "")) or abort(404)
+        self.record("send again", delivery, changes={"sent": [delivery.outcome, "again"]})
         delivery.again()
         db.session.commit()
         return self.go_back("It will be sent again within seconds.", ".index")

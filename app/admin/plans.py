@@ -25,6 +25,8 @@ from app.models.catalog.worth import currency, is_above_floor, least_cents, real
 from app.models.identity.guest_account import guest_membership, is_guest_account
 from app.web.pricing_page import pricing_context
 
+NEW_VERSION = "a new version was made"
+
 
 class SoldTable(BulkRetire, AdminTable):
     """What plans and packs share: locked terms, versions, the sentence about their worth."""
@@ -68,13 +70,14 @@ class SoldTable(BulkRetire, AdminTable):
         row = self.row_asked_for()
         db.session.refresh(row, with_for_update=True)
         copy = self.copied(row)
+        self.record("retire", row, reason=NEW_VERSION)
         try:
             check_name(copy)
         except FieldError as error:
             db.session.rollback()
             return self.go_back(str(error), ".index_view", "error")
-        PromotionCode.name_version(row, copy)
-        self.record("retire", row, reason="a new version was made")
+        for code in PromotionCode.name_version(row, copy):
+            self.record("edit", code, reason=NEW_VERSION)
         self.record("new version", copy, changes={"replaces_id": [None, str(row.id)]})
         db.session.commit()
         self.after_model_change(None, row, False)

@@ -85,10 +85,11 @@ class UserTable(AdminTable):
     def disable_view(self) -> ResponseReturnValue:
         """Disable a person, or enable them again."""
         person = self.other_person()
-        if wants_on():
-            person.disable()
-        else:
-            person.disabled_at = None
+        with db.session.no_autoflush:
+            if wants_on():
+                person.disable()
+            else:
+                person.disabled_at = None
         self.record("disable" if person.disabled_at else "enable", person)
         return self.done(person, f"{person.email} is {'disabled' if person.disabled_at else 'enabled'}.")
 

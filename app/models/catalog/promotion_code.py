@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ColumnElement, or_, select, update
@@ -86,12 +87,13 @@ class PromotionCode(Model):
         return db.session.scalar(select(cls).where(or_(cls.stripe_coupon_id == coupon_id, is_former)))
 
     @classmethod
-    def name_version(cls, sold: Plan | CreditPack, version: Plan | CreditPack) -> None:
-        """Have what is for a plan or pack be for its new version too."""
+    def name_version(cls, sold: Plan | CreditPack, version: Plan | CreditPack) -> "Iterator[PromotionCode]":
+        """Have what is for a plan or pack be for its new version too: each code, as it is changed."""
         names = "plan_ids" if isinstance(sold, Plan) else "pack_ids"
         db.session.flush()
-        for code in db.session.scalars(select(cls).where(has_text(getattr(cls, names), str(sold.id)))):
+        for code in db.session.scalars(select(cls).where(has_text(getattr(cls, names), str(sold.id)))).all():
             setattr(code, names, [*getattr(code, names), str(version.id)])
+            yield code
 
     def is_open(self, at: datetime) -> bool:
         """Whether it can be redeemed now, as far as it says itself."""
