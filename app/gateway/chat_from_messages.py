@@ -13,6 +13,7 @@ from app.providers.usage import mapping
 Fields = dict[str, Any]
 SAME = ("temperature", "top_p", "stream_options")
 LOW_BUDGET, MEDIUM_BUDGET = 2_048, 8_192
+EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 KEPT, THOUGHTS = ("text", "tool_use"), ("thinking", "redacted_thinking")
 """What an assistant's turn may hold: without its thoughts it says the same."""
 
@@ -166,8 +167,8 @@ def format_of(body: Mapping[str, Any]) -> Fields:
 
 def effort_of(body: Mapping[str, Any]) -> Fields:
     thinking, effort = mapping(body.get("thinking")), mapping(body.get("output_config")).get("effort")
-    if effort in ("low", "medium", "high"):
-        return {"reasoning_effort": effort}
+    if effort in EFFORTS:
+        return {"reasoning_effort": EFFORTS[effort]}
     budget = thinking.get("budget_tokens")
     if thinking.get("type") != "enabled" or not isinstance(budget, int):
         return {}

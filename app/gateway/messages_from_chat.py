@@ -4,37 +4,39 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.gateway.chat_from_messages import cache_mark, list_of, read_json, unknown
+from app.gateway.claude_thinking import thinking_of, thinks_by_effort
 from app.gateway.openai_chat import without_index
 from app.models.metering.refusal import InvalidRequest
 from app.providers.usage import mapping
 
 Fields = dict[str, Any]
-BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768}
 JSON_ONLY = "Answer with one JSON object and nothing else."
 INSTRUCTIONS = ("system", "developer")
 UNREADABLE = ("logprobs", "top_logprobs", "functions", "function_call")
 """What the caller would look for in the answer, and what Anthropic cannot give."""
 
 
-def messages_from_chat(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields:
-    """The fields of Anthropic's request, without model, limit and stream."""
-    for name in UNREADABLE:
-        if body.get(name):
-            raise InvalidRequest({name: ["is not known to this model's provider."]})
+def messages_from_chat(body: Mapping[str, Any], name: str, *, is_reasoning: bool) -> Fields:
+    """The fields of Anthropic's request, without limit and stream; `name` is what its provider calls the model."""
+    for field in UNREADABLE:
+        if body.get(field):
+            raise InvalidRequest({field: ["is not known to this model's provider."]})
     body = with_allowed_tools(body)
     sent = [mapping(message) for message in list_of(body.get("messages"), "messages")]
     system = [block for message in sent if message.get("role") in INSTRUCTIONS for block in blocks_in(message)]
     fields: Fields = {"messages": merged(turn for message in sent for turn in blocks_by_role(message))}
+    fields |= (
+        cache_mark(body) | ({} if thinks_by_effort(name) else sampling_of(body)) | ending_of(body) | tools_of(body)
+    )
+    fields |= thinking_of(body, name) if is_reasoning else {}
     wanted = mapping(body.get("response_format"))
     if wanted.get("type") == "json_object":
         system.append({"type": "text", "text": JSON_ONLY})
     if wanted.get("type") == "json_schema":
         schema = mapping(wanted.get("json_schema")).get("schema")
-        fields["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-    if system:
-        fields["system"] = system_of(system)
-    fields |= cache_mark(body)
-    return fields | sampling_of(body) | tools_of(body) | (thinking_of(body) if is_reasoning else {})
+        told = {"format": {"type": "json_schema", "schema": schema}}
+        fields["output_config"] = fields.get("output_config", {}) | told
+    return fields | ({"system": system_of(system)} if system else {})
 
 
 def system_of(blocks: list[Fields]) -> str | list[Fields]:
@@ -51,6 +53,12 @@ def sampling_of(body: Mapping[str, Any]) -> Fields:
         fields["temperature"] = min(1, body["temperature"])
     elif body.get("top_p") is not None:
         fields["top_p"] = body["top_p"]
+    return fields
+
+
+def ending_of(body: Mapping[str, Any]) -> Fields:
+    """Where to stop, and for whom the answer is."""
+    fields: Fields = {}
     if stop := body.get("stop"):
         fields["stop_sequences"] = [stop] if isinstance(stop, str) else stop
     if user := body.get("safety_identifier") or body.get("user"):
@@ -198,11 +206,3 @@ def tool_of(tool: Mapping[str, Any]) -> Fields:
     fields = {"name": function.get("name"), "input_schema": function.get("parameters") or {"type": "object"}}
     fields |= cache_mark(tool) or cache_mark(function)
     return fields | ({"description": function["description"]} if function.get("description") else {})
-
-
-def thinking_of(body: Mapping[str, Any]) -> Fields:
-    """An effort as a budget; thinking and a forced tool exclude each other."""
-    budget = BUDGETS.get(str(body.get("reasoning_effort")))
-    if budget is None or body.get("tool_choice") not in (None, "auto", "none"):
-        return {}
-    return {"thinking": {"type": "enabled", "budget_tokens": budget}, "temperature": 1}

@@ -79,7 +79,7 @@ class GatewayRequest:
             prompt = replace(prompt, dialect=self.dialect, body=self.body, bound=bound, counted=counted)
             return self._with_substitute(prompt, model) if self.dialect == "responses" else prompt
         chat = self._as_chat(model)
-        body = messages_from_chat(chat, is_reasoning=model.is_reasoning) if kind == "anthropic" else chat
+        body = self._as_messages(chat, model) if kind == "anthropic" else chat
         bound, counted = measured(body, model)
         translated = replace(prompt, dialect="messages" if kind == "anthropic" else "chat", body=body, headers={})
         return replace(translated, messages=spoken(chat), bound=bound, counted=counted)
@@ -90,6 +90,10 @@ class GatewayRequest:
         if self.form == "responses":
             return chat_from_responses(self.body, is_reasoning=model.is_reasoning)
         return self.body
+
+    @staticmethod
+    def _as_messages(chat: Fields, model: AIModel) -> Fields:
+        return messages_from_chat(chat, model.upstream_name or model.name, is_reasoning=model.is_reasoning)
 
     def _with_substitute(self, prompt: WirePrompt, model: AIModel) -> WirePrompt:
         """Beside the request the same one as a chat completion: few who speak that speak responses too."""
