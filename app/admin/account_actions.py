@@ -9,7 +9,7 @@ from flask_admin import expose
 from flask_login import current_user
 
 from app.admin.access import owners_only, wants_on
-from app.admin.cell_formats import money_text
+from app.admin.cell_formats import money_text, sold_title
 from app.extensions import db
 from app.jobs import commit, rollback
 from app.models.base import utcnow
@@ -70,14 +70,14 @@ class AccountActions:
             abort(404)
         if Subscription.live_of(account.id) is None:
             return self.back_to(account.id, self.put_on_plan(account.id, plan))
-        asked = {"plan": [account.plan.name, plan.name]}
+        asked = {"plan": [sold_title(account.plan), sold_title(plan)]}
         act = "change subscription"
         return self.at_stripe(account, act, asked, lambda: subscriptions.change_plan(acting_for(account), plan))
 
     def put_on_plan(self, account_id: int, plan: Plan) -> str:
         """Comp an account, or move it between plans without a price; the words for the admin."""
         account = Account.locked(account_id)
-        moved = {"plan": [account.plan.name, plan.name]}
+        moved = {"plan": [sold_title(account.plan), sold_title(plan)]}
         account.plan = plan
         self.record("change plan", account, reason=said_why(), changes=moved)
         refill_if_due(account)

@@ -10,7 +10,7 @@ from flask_admin.contrib.sqla.filters import BaseSQLAFilter, FilterEqual
 from sqlalchemy import exists, select
 
 from app.admin.account_actions import AccountActions
-from app.admin.cell_formats import credits_text
+from app.admin.cell_formats import credits_text, sold_title
 from app.admin.cell_links import ACCOUNT_NAME, OWNER_EMAIL, accounts_matching
 from app.admin.form_fields import FieldError
 from app.admin.grants import GrantForm, grant
@@ -69,7 +69,7 @@ class PlanFilter(FilterEqual):
         if not has_request_context():
             return []
         named = db.session.execute(select(Plan.id, Plan.name, Plan.status).order_by(Plan.position, Plan.id))
-        return [(str(row.id), f"{row.name} ({row.status})") for row in named]
+        return [(str(row.id), sold_title(row)) for row in named]
 
     def clean(self, value: str) -> int:
         return int(value[:18])

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Select, func, or_, select
 
-from app.admin.dashboard_figures import Books, Range
+from app.admin.cell_formats import sold_title
+from app.admin.dashboard_figures import Books, Range, plan_titles
 from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
@@ -123,19 +124,18 @@ def sold_plans(books: Books) -> list[Sold]:
     columns = Payment.plan_id, func.count(), func.sum(NET), func.sum(Payment.price_cents)
     rows = db.session.execute(paid(books.within, *columns).group_by(Payment.plan_id))
     sums = {row[0]: row[1:] for row in rows}
-    used = {name: figures["cost_nanos"] for name, figures in books.by["plan"].items()}
-    names = db.session.execute(select(Plan.id, Plan.name).order_by(Plan.position, Plan.id))
-    lines = [sold(name, sums.get(key, (0, 0, 0)), used.pop(name, 0)) for key, name in names]
+    used = {key: figures["cost_nanos"] for key, figures in books.by["plan"].items()}
+    lines = [sold(name, sums.get(key, (0, 0, 0)), used.get(key, 0)) for key, name in plan_titles().items()]
     return [line for line in lines if line.payments or line.cost_nanos]
 
 
 def sold_packs(books: Books) -> list[Sold]:
     """By pack, bought or recharged."""
     worth = func.sum(Payment.worth_nanos - Payment.refund_taken_nanos)
-    columns = CreditPack.name, func.count(), func.sum(NET), func.sum(Payment.price_cents), worth
+    columns = CreditPack, func.count(), func.sum(NET), func.sum(Payment.price_cents), worth
     rows = paid(books.within, *columns).join(CreditPack, CreditPack.id == Payment.pack_id)
-    grouped = rows.group_by(CreditPack.id, CreditPack.name).order_by(CreditPack.id)
-    return [sold(row[0], row[1:4], row[4]) for row in db.session.execute(grouped)]
+    grouped = rows.group_by(CreditPack.id).order_by(CreditPack.id)
+    return [sold(sold_title(row[0]), row[1:4], row[4]) for row in db.session.execute(grouped)]
 
 
 def sold(name: str, sums: Sequence[Any], cost_nanos: Any) -> Sold:

@@ -42,6 +42,11 @@ def moment(value: datetime | None) -> str:
     return "" if value is None else f"{value:%Y-%m-%d %H:%M}"
 
 
+def sold_title(sold: Any) -> str:
+    """A plan or pack by name; what isn't on sale by status and number too, since its new version has the same name."""
+    return sold.name if sold.status == "active" else f"{sold.name} ({sold.status}, number {sold.id})"
+
+
 def shown(write: Callable[[Any], str]) -> Formatter:
     """A column's formatter from a function of its value."""
     return lambda _view, _context, row, name: write(getattr(row, name))

@@ -11,7 +11,7 @@ from flask_admin import AdminIndexView, expose
 from app.admin import business, image_prices, stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, money_text
-from app.admin.dashboard_figures import Books, Range, books_of
+from app.admin.dashboard_figures import Books, Range, books_of, plan_titles
 from app.admin.price_review import price_alarms
 from app.admin.provider_reports import alarms
 from app.models.base import credits_figure, utcnow
@@ -164,7 +164,7 @@ def use_table(kind: str) -> Callable[[Books], Table]:
             "Paid (credits)",
             "Absorbed",
         ]
-        write = TITLES.get(kind, str)
+        write = plan_titles().get if kind == "plan" else TITLES.get(kind, str)
         return headings, [[write(name), *use_cells(sums)] for name, sums in ranked]
 
     return table

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select, union_all
 
+from app.admin.cell_formats import sold_title
 from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Refund
@@ -78,11 +79,11 @@ class Day:
 
 @dataclass(slots=True)
 class Books:
-    """A range of days, and the use in it by model, operation, kind and plan: {name: {figure: sum}}."""
+    """A range of days, and the use in it by model, operation, kind and plan's id: {which: {figure: sum}}."""
 
     within: Range
     days: list[Day]
-    by: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    by: dict[str, dict[Any, dict[str, int]]] = field(default_factory=dict)
 
     def sum(self, name: str) -> int:
         return sum(getattr(day, name) for day in self.days)
@@ -92,9 +93,8 @@ class Books:
 def books_of(since: datetime, within: Range) -> Books:
     days = {day: Day(day) for day in within.days}
     books = Books(within, list(days.values()), {"model": {}, "operation": {}, "kind": {}, "plan": {}})
-    plans = {row.id: row.name for row in db.session.execute(select(Plan.id, Plan.name))}
     for row in usage_rows(since, within):
-        add_use(days[row.day], books, row, plans)
+        add_use(days[row.day], books, row)
     rows = account_rows(since, within)
     by_day = {
         "accounts": select(rows.c.day, func.count(rows.c.account_id.distinct())).group_by(rows.c.day),
@@ -108,6 +108,12 @@ def books_of(since: datetime, within: Range) -> Books:
     return books
 
 
+def plan_titles() -> dict[int, str]:
+    """What each plan is called, in the order of the pricing page; no two alike."""
+    rows = db.session.execute(select(Plan.id, Plan.name, Plan.status).order_by(Plan.position, Plan.id))
+    return {row.id: sold_title(row) for row in rows}
+
+
 def usage_rows(since: datetime, within: Range) -> Iterator[Any]:
     """Rows of `DailyTotal`; `since` is the watermark, here as below."""
     yield from db.session.scalars(select(DailyTotal).where(within.covers(DailyTotal.day)))
@@ -118,7 +124,7 @@ def newest_calls(since: datetime, within: Range) -> Any:
     return within.covers(Usage.day) & begun_since(since)
 
 
-def add_use(day: Day, books: Books, row: Any, plans: dict[int, str]) -> None:
+def add_use(day: Day, books: Books, row: Any) -> None:
     day.calls += int(row.calls)
     day.cost_nanos += int(row.cost_nanos)
     day.paid_nanos += int(row.paid_nanos)
@@ -127,7 +133,7 @@ def add_use(day: Day, books: Books, row: Any, plans: dict[int, str]) -> None:
         "model": row.model,
         "operation": row.operation,
         "kind": kind_title(row.operation),
-        "plan": plans.get(row.plan_id, str(row.plan_id)),
+        "plan": row.plan_id,
     }
     for kind, name in groups.items():
         sums = books.by[kind].setdefault(name, dict.fromkeys(NAMES, 0))

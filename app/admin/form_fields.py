@@ -143,7 +143,12 @@ class Names(SelectMultipleField):
         self.data = list(value or [])
         offered: list[SelectChoice] = list(self.choices or [])  # type: ignore[has-type]
         known = {choice.value for choice in offered}
-        self.choices = [*offered, *(SelectChoice(name) for name in self.data if name not in known)]
+        gone = ((name, self.title_of(name)) for name in self.data if name not in known)
+        self.choices = [*offered, *choices_of(gone)]
+
+    def title_of(self, name: str) -> str:
+        """What one that has gone is called."""
+        return name
 
 
 class Weekdays(Typed):

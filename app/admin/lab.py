@@ -12,6 +12,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from app.admin.access import owners_only
+from app.admin.cell_formats import sold_title
 from app.admin.form_fields import Amount, Count, Percent, Required, RowForm, choices_of, id_or_none
 from app.admin.lab_form import lab_form, packs, plans, scenario_of
 from app.admin.lab_tables import TABLES, changes_of, charts_of, totals_of
@@ -156,11 +157,11 @@ class CallsPerDay(Amount):
 
 
 def plan_choices() -> list[SelectChoice]:
-    return choices_of((plan.id, plan.name) for plan in plans())
+    return choices_of((plan.id, sold_title(plan)) for plan in plans())
 
 
 def pack_choices() -> list[SelectChoice]:
-    return choices_of([("", "None"), *((str(pack.id), pack.name) for pack in packs())])
+    return choices_of([("", "None"), *((str(pack.id), sold_title(pack)) for pack in packs())])
 
 
 class HabitForm(RowForm):

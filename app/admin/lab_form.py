@@ -11,6 +11,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 from wtforms.widgets import DateInput
 
+from app.admin.cell_formats import sold_title
 from app.admin.form_fields import (
     Count,
     Credits,
@@ -167,7 +168,7 @@ class Builder:
 
     def form(self, typed: MultiDict[str, str] | None) -> LabForm:
         form: LabForm = type("FilledLabForm", (LabForm,), self.fields)(typed, data=self.data)
-        form.plan_ids.choices = [SelectChoice(plan.id, plan.name) for plan in plans()]
+        form.plan_ids.choices = [SelectChoice(plan.id, sold_title(plan)) for plan in plans()]
         return form
 
 
@@ -177,9 +178,9 @@ def lab_form(
     """The form and its groups, filled with a scenario or with what there is, and with what was typed."""
     builder = Builder(scenario)
     for plan in plans():
-        builder.add("plans", str(plan.id), f"Plan {plan.name}", plan, PLAN_FIELDS)
+        builder.add("plans", str(plan.id), f"Plan {sold_title(plan)}", plan, PLAN_FIELDS)
     for pack in packs():
-        builder.add("packs", str(pack.id), f"Pack {pack.name}", pack, PACK_FIELDS)
+        builder.add("packs", str(pack.id), f"Pack {sold_title(pack)}", pack, PACK_FIELDS)
     for model, price in models():
         builder.add("prices", model.name, f"Price of {model.title}, per million tokens", price, PRICE_FIELDS)
     for name, image in images().items():

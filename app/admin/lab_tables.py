@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.admin.cell_formats import column_text, cost, credits_text, money_text, per_million, percent
+from app.admin.cell_formats import column_text, cost, credits_text, money_text, per_million, percent, sold_title
 from app.admin.cell_links import ACCOUNT_NAME
 from app.extensions import db
 from app.lab.report import SIDES, Report
@@ -101,7 +101,12 @@ def by_plan(report: Report) -> Table:
 
 
 def plan_names() -> dict[str, str]:
-    return {str(row.id): row.name for row in db.session.execute(select(Plan.id, Plan.name))}
+    return titles_in(Plan)
+
+
+def titles_in(table: type[Plan] | type[CreditPack]) -> dict[str, str]:
+    """What each row is called, by its id as JSON has it."""
+    return {str(row.id): sold_title(row) for row in db.session.execute(select(table.id, table.name, table.status))}
 
 
 def doubled() -> list[str]:
@@ -202,10 +207,7 @@ def charts_of(report: Report, scenario: Scenario) -> list[Chart]:
 
 def changes_of(run: LabRun) -> list[str]:
     """What a run changes, in words."""
-    names = {
-        table: {str(row.id): row.name for row in db.session.execute(select(kind.id, kind.name))}
-        for table, kind in (("plans", Plan), ("packs", CreditPack))
-    }
+    names = {"plans": titles_in(Plan), "packs": titles_in(CreditPack)}
     texts = [
         f"{names.get(table, {}).get(key, key)}: {CALLED.get(column) or column_text(column)} {written(column, value)}"
         for table in PARTS[:-1]

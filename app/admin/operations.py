@@ -7,6 +7,7 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Regexp
 
+from app.admin.cell_formats import sold_title
 from app.admin.form_fields import Count, FieldError, Required, RowForm, choices_of, id_or_none
 from app.admin.model_view import AdminTable
 from app.admin.plan_forms import model_names
@@ -25,8 +26,8 @@ def models() -> list[SelectChoice]:
 def plans() -> list[SelectChoice]:
     """Those that somebody may be on, and those that an operation names already."""
     named = Plan.id.in_(select(OperationRow.minimum_plan_id))
-    offered = select(Plan.id, Plan.name).where((Plan.status != "inactive") | named).order_by(Plan.position, Plan.id)
-    return choices_of([("", "Every plan"), *((str(row.id), row.name) for row in db.session.execute(offered))])
+    offered = select(Plan).where((Plan.status != "inactive") | named).order_by(Plan.position, Plan.id)
+    return choices_of([("", "Every plan"), *((str(plan.id), sold_title(plan)) for plan in db.session.scalars(offered))])
 
 
 def text_or_none(value: str | None) -> str | None:

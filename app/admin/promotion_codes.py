@@ -11,7 +11,7 @@ from wtforms import BooleanField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
-from app.admin.cell_formats import cost, credits_text, percent
+from app.admin.cell_formats import cost, credits_text, percent, sold_title
 from app.admin.form_fields import (
     Count,
     Credits,
@@ -58,6 +58,20 @@ def packs_for_sale() -> list[SelectChoice]:
     return choices_of((str(pack.id), pack.name) for pack in CreditPack.on_offer())
 
 
+class PlanNames(Names):
+    """Plans by their ids."""
+
+    table: ClassVar[type[Plan] | type[CreditPack]] = Plan
+
+    def title_of(self, name: str) -> str:
+        sold = self.table.find(name)
+        return sold_title(sold) if sold else name
+
+
+class PackNames(PlanNames):
+    table = CreditPack
+
+
 class CodeForm(RowForm):
     code = StringField(
         "Code",
@@ -71,8 +85,8 @@ class CodeForm(RowForm):
     duration = SelectField("A plan discount applies to", choices=DURATIONS, default="once")
     months = Count("Months", lowest=1, highest=60, description="If it applies to some months.")
     gift_nanos = Credits("Gift credits", highest=10**15)
-    plan_ids = Names("Plans", choices=plans_for_sale, description="None selected: all plans and packs.")
-    pack_ids = Names("Packs", choices=packs_for_sale)
+    plan_ids = PlanNames("Plans", choices=plans_for_sale, description="None selected: all plans and packs.")
+    pack_ids = PackNames("Packs", choices=packs_for_sale)
     first_purchase_only = BooleanField("Only for an account's first purchase")
     once_per_account = BooleanField("Once per account", default=True)
     most_redemptions = Count("Maximum uses", lowest=1, highest=MOST_COUNT, description="Empty: unlimited.")

@@ -75,6 +75,20 @@ def test_plans_and_packs_say_what_they_leave(sold: Account) -> None:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
+def test_what_versions_of_a_plan_used_and_brought_is_told_apart(
+    sold: Account, session: scoped_session[Session]
+) -> None:
+    bob = session.query(Account).filter_by(name="Bob").one()
+    bob.plan = sold.plan.new_version()
+    call(bob, NOW - timedelta(days=1), 2_000 * CREDIT)
+    session.query(CreditPack).filter_by(name="5,000 credits").one().new_version()
+    session.commit()
+    books = books_of(WITHIN)
+    lines = {line.name: (line.payments, line.cost_nanos // CREDIT) for line in business.sold_plans(books)}
+    assert lines == {f"Plus (legacy, number {sold.plan_id})": (1, 3_000), "Plus": (0, 2_000)}
+    assert [line.name[:21] for line in business.sold_packs(books)] == ["5,000 credits (legacy"]
+
+
 def test_a_range_is_measured_and_so_are_the_days_before(sold: Account) -> None:
     now, then = business.figures_of(WITHIN), business.figures_of(business.before(WITHIN))
     assert (now.revenue_cents, now.arpu_cents, now.mrr_cents) == (2500, 2500, 2000)

@@ -106,7 +106,7 @@ def test_use_is_told_by_model_operation_and_plan(history: Account) -> None:
     by = books_of(month()).by
     assert by["model"]["other"]["cost_nanos"] == 5 * CREDIT
     assert by["operation"]["title"]["calls"] == 1
-    assert by["plan"]["Free"]["calls"] == 17
+    assert by["plan"][Plan.default().id]["calls"] == 17
 
 
 def test_revenue_is_what_came_in(ada: Account, session: scoped_session[Session]) -> None:

@@ -111,6 +111,16 @@ def test_runs_are_repeated_compared_and_made_into_drafts(
     assert made.margin_bps == 1000
 
 
+def test_versions_have_a_group_of_fields_each(owner: AdminClient, plus: Plan, session: Database) -> None:
+    newer = plus.new_version()
+    session.commit()
+    form = owner.get("/admin/lab/new/").text
+    groups = re.findall(r"<legend>(Plan Plus[^<]*)</legend>(.*?)</fieldset>", form, re.S)
+    plans = {title: re.findall(r'data-field="plans-(\d+)-margin_bps"', fields) for title, fields in groups}
+    assert plans["Plan Plus"] == [str(newer.id)]
+    assert plans[f"Plan Plus (legacy, number {plus.id})"] == [str(plus.id)]
+
+
 def test_a_volume_is_typed_over_and_kept_by_the_draft(owner: AdminClient, plus: Plan, session: Database) -> None:
     pack = session.scalars(select(CreditPack).limit(1)).one()
     pack.volume = [[10, 4500]]

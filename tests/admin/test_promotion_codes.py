@@ -78,3 +78,8 @@ def test_a_code_for_a_plan_or_pack_is_for_its_new_version_too(owner: AdminClient
     versions = [session.query(table).filter_by(replaces_id=old).one() for table, old in
                 ((Plan, plus.id), (CreditPack, pack.id))]  # fmt: skip
     assert code.sold_with() == versions
+    form = owner.get(f"/admin/code/edit/?id={code.id}").text
+    for former in (plus, pack):
+        assert f">{former.name} (legacy, number {former.id})</option>" in at_field(
+            form, f"{former.__tablename__[:-1]}_ids"
+        )
