@@ -18,6 +18,7 @@ from app.models.billing.payment_errors import (
 )
 from app.models.billing.stripe_objects import PaymentState
 from app.models.identity.account import Account
+from app.models.metering.member_limit import next_month
 from app.notifications import payment_mails, people_mails
 from app.payments.payment_methods import pause_recharge
 from app.payments.sync import apply_recharge
@@ -112,6 +113,7 @@ def add_tax(attempt: Recharge) -> taxes.Calculation | None:
         attempt.payment.add_tax(on_top=tax.exclusive, included=tax.inclusive)
         if settings is not None and settings.month_total_cents(utcnow()) > settings.monthly_max_cents:
             attempt.cancel()
+            settings.next_attempt_at = next_month(utcnow())
             payment_mails.of_limit(settings, account, utcnow())
     commit()
     return tax

@@ -4,12 +4,16 @@ import random
 from typing import Any
 
 import pytest
+import time_machine
 
 from app.extensions import db
+from app.models.base import utcnow
+from app.models.billing.auto_recharge import is_being_paid
 from app.models.billing.payment import Payment
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.setting import Setting
-from app.payments import checkout, subscriptions
+from app.models.metering.member_limit import next_month
+from app.payments import auto_recharge, checkout, subscriptions
 from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
@@ -103,3 +107,9 @@ def test_tax_does_not_take_auto_recharge_past_its_maximum(scenario: StripeScenar
     scenario.turn_on_recharge(below=1000, most=1199)
     scenario.work()
     assert (scenario.credits, scenario.charges(), scenario.mails()[-1]) == (0, 0, "recharge_limit")
+    assert not is_being_paid(scenario.account_id, utcnow())
+    auto_recharge.recharge(scenario.account_id)
+    assert len(scenario.recharges()) == 1
+    with time_machine.travel(next_month(utcnow())):
+        auto_recharge.recharge(scenario.account_id)
+    assert len(scenario.recharges()) == 2
