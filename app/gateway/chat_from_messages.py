@@ -166,7 +166,7 @@ def format_of(body: Mapping[str, Any]) -> Fields:
 
 
 def effort_of(body: Mapping[str, Any]) -> Fields:
-    thinking, effort = mapping(body.get("thinking")), mapping(body.get("output_config")).get("effort")
+    thinking, effort = mapping(body.get("thinking")), str(mapping(body.get("output_config")).get("effort"))
     if effort in EFFORTS:
         return {"reasoning_effort": EFFORTS[effort]}
     budget = thinking.get("budget_tokens")
