@@ -13,6 +13,9 @@ OPENED_BY = {
     "thinking_delta": {"type": "thinking", "thinking": "", "signature": ""},
     "signature_delta": {"type": "thinking", "thinking": "", "signature": ""},
 }
+OF_END = ("type", "delta", "usage")
+"""What every last event has; some tell beside it what became of the request (`context_management`)."""
+
 STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "filter": "refusal"}
 
 
@@ -28,6 +31,7 @@ class MessagesWriter:
         self._count = 0
         self._kind: Any = None
         self._end: Event = {"stop_reason": None, "stop_sequence": None}
+        self._beside: Event = {}
 
     def feed(self, event: Event) -> Iterator[Event]:
         kind = event.get("type")
@@ -39,6 +43,7 @@ class MessagesWriter:
             self._take_usage(event.get("usage"))
             given = {name: value for name, value in mapping(event.get("delta")).items() if value is not None}
             self._end |= given
+            self._beside |= {name: value for name, value in event.items() if name not in OF_END and value is not None}
         elif kind == "ping":
             yield {"type": "ping"}
 
@@ -95,7 +100,7 @@ class MessagesWriter:
         reason = settled.finish_reason or "stop"
         stop = self._end["stop_reason"] or STOPS.get(reason, reason)
         end = {**self._end, "stop_reason": stop}
-        yield {"type": "message_delta", "delta": end, "usage": {**usage, **settled.cost}}
+        yield {**self._beside, "type": "message_delta", "delta": end, "usage": {**usage, **settled.cost}}
         yield {"type": "message_stop"}
 
 
@@ -118,7 +123,7 @@ def whole_message(events: Iterable[Event]) -> Event:
             case "content_block_delta":
                 add_delta(blocks[event["index"]], mapping(event["delta"]), arguments, event["index"])
             case "message_delta":
-                message |= event["delta"]
+                message |= event["delta"] | {name: value for name, value in event.items() if name not in OF_END}
                 message["usage"] = {**message["usage"], **event["usage"]}
     for index, text in arguments.items():
         blocks[index]["input"] = parsed(text)

@@ -1,5 +1,6 @@
 """A call in each dialect, to a model of each vendor: text, usage, cost and receipt."""
 
+import json
 from typing import Any
 
 import pytest
@@ -157,3 +158,20 @@ def test_a_choice_among_some_tools_is_one_among_those_that_are_left(
         "look",
         sent[MODELS.index(model)],
     )
+
+
+def test_what_became_of_the_context_is_told_with_the_end(ada: Program, provider: ProviderServer) -> None:
+    edited = {"applied_edits": [{"type": "clear_tool_uses_20250919", "cleared_tool_uses": 2}]}
+    usage = {"input_tokens": 9, "output_tokens": 2}
+    sent: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "msg_1", "usage": usage}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage, "context_management": edited},
+        {"type": "message_stop"},
+    ]
+    provider.bodies["edited"] = "".join(f"data: {json.dumps(event)}\n\n" for event in sent).encode()
+    provider.configure(replay="edited")
+    whole = ada.call("messages", model=ANTHROPIC_MODEL).json
+    *_, end, _stop = events_of(ada.call("messages", model=ANTHROPIC_MODEL, stream=True))
+    assert (whole["context_management"], end["context_management"]) == (edited, edited)
+    assert (whole["type"], whole["usage"]["output_tokens"], end["type"]) == ("message", 2, "message_delta")
