@@ -65,10 +65,12 @@ def done(text: str) -> ResponseReturnValue:
 
 @auth.post("/settings/profile")
 def change_profile() -> ResponseReturnValue:
+    """The personal account is called after its person."""
     form = ProfileForm()
     if not form.validate_on_submit():
         return settings_page(faults(form), section="profile"), 400
-    current_user.user.name = form.name.data
+    user = current_user.user
+    user.name = db.session.get_one(Account, user.home_id).name = form.name.data
     db.session.commit()
     return done("Your name is saved.")
 

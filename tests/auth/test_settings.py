@@ -33,7 +33,8 @@ def ada(signed_in: Callable[..., Browser]) -> Browser:
 
 def test_a_name_is_one_line_of_text(ada: Browser, session: Database) -> None:
     ada.send("/settings/profile", name=" Ada\r\nBcc: Eve\x00 Lovelace ")
-    assert User.with_email(ADA).name == "Ada Bcc: Eve Lovelace"
+    user = User.with_email(ADA)
+    assert user.name == session.get_one(Account, user.home_id).name == "Ada Bcc: Eve Lovelace"
 
 
 def test_new_chats_begin_with_ones_instructions_and_others_keep_their_own(ada: Browser, session: Database) -> None:
