@@ -9,8 +9,7 @@ from sqlalchemy import Select, func, select, union_all
 
 from app.admin.cell_formats import sold_title
 from app.extensions import db
-from app.models.billing.payment import Payment
-from app.models.billing.refund import Refund
+from app.models.billing.refund import revenue_between
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.catalog.worth import in_cents
@@ -158,11 +157,8 @@ def house_cost(since: datetime, within: Range) -> Select[Any]:
 
 def revenue(within: Range) -> Select[Any]:
     """Moments and cents of what came in and what was paid back."""
-    came = select(Payment.paid_at, Payment.price_cents).where(Payment.state == "paid", within.holds(Payment.paid_at))
-    back = select(Refund.refunded_at, -Refund.amount_cents).where(
-        within.holds(Refund.refunded_at), Refund.status.not_in(("wanted", "failed", "canceled"))
-    )
-    return select(*union_all(came, back).subquery().c)
+    moved = revenue_between(within.begins, within.ends)
+    return select(moved.c.at, moved.c.cents)
 
 
 def add(days: dict[date, Day], moment: Any, name: str, amount: int) -> None:

@@ -14,7 +14,7 @@ from app.lab.record import Call, Entry, Limits, opening
 from app.lab.scenario import Pair, Scenario, Terms
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.billing.refund import Refund
+from app.models.billing.refund import NOT_MADE, Refund
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
 from app.models.metering.breaker import LONGEST_CALL
@@ -202,7 +202,7 @@ def money_of(
         REFUNDS.c.payment_id.in_(payments),
         REFUNDS.c.refunded_at >= scenario.begins,
         REFUNDS.c.refunded_at < scenario.ends,
-        REFUNDS.c.status.not_in(("wanted", "failed", "canceled")),
+        REFUNDS.c.status.not_in(NOT_MADE),
     )
     for refund in connection.execute(back) if payments else ():
         payment = payments[refund.payment_id]

@@ -17,7 +17,7 @@ from app.extensions import db
 from app.models.base import credits_text, utcnow
 from app.models.billing.allowance_refill import next_refill
 from app.models.billing.call_audit import CallAudit
-from app.models.billing.payment import Payment
+from app.models.billing.refund import revenue_between
 from app.models.billing.subscription import Subscription
 from app.models.catalog.price_ahead import prices_ahead
 from app.models.catalog.setting import Setting
@@ -148,10 +148,9 @@ def write_founders(monday: date) -> None:
 
 def business_texts(monday: date) -> Texts:
     begins, ends = start_of(monday - WEEK), start_of(monday)
-    paid = select(Payment.currency, func.sum(Payment.price_cents)).where(
-        Payment.state == "paid", Payment.paid_at >= begins, Payment.paid_at < ends
-    )
-    revenue = {currency: int(cents) for currency, cents in db.session.execute(paid.group_by(Payment.currency))}
+    moved = revenue_between(begins, ends)
+    sums = select(moved.c.currency, func.sum(moved.c.cents)).group_by(moved.c.currency)
+    revenue = {currency: int(cents) for currency, cents in db.session.execute(sums)}
     days = DailyTotal.day >= monday - WEEK, DailyTotal.day < monday
     cost, absorbed = db.session.execute(
         select(func.sum(DailyTotal.cost_nanos), func.sum(DailyTotal.absorbed_nanos)).where(*days)
@@ -165,15 +164,15 @@ def business_texts(monday: date) -> Texts:
         "absorbed": credits_text(int(absorbed or 0)),
         "owed": credits_text(int(db.session.scalar(owed) or 0)),
         "new": count(Account, Account.created_at, begins, ends),
-        "lost": count(Subscription, Subscription.ended_at, begins, ends),
+        "lost": count(Subscription, Subscription.ended_at, begins, ends, Subscription.rejected_at.is_(None)),
         "unpriced": ", ".join(unpriced_models(begins, ends)),
         "alarms": "; ".join(alarms()),
         "admin_url": mailer.link("admin.index"),
     }
 
 
-def count(table: Any, column: Any, begins: datetime, ends: datetime) -> int:
-    within = column >= begins, column < ends
+def count(table: Any, column: Any, begins: datetime, ends: datetime, *conditions: Any) -> int:
+    within = column >= begins, column < ends, *conditions
     return db.session.scalar(select(func.count()).select_from(table).where(*within)) or 0
 
 

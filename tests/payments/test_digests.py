@@ -9,9 +9,14 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
+from app.admin.dashboard_figures import Range, books_of
 from app.extensions import db
 from app.mail_message import compose
 from app.mailer import completed
+from app.models.billing.payment import Payment
+from app.models.billing.refund import Refund
+from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
@@ -84,6 +89,27 @@ def test_it_says_what_was_used_and_how_long_the_rest_lasts(ada: Account) -> None
     [mail] = sent()
     texts = [mail.context[name] for name in ("spent", "before", "models", "members", "left", "days")]
     assert texts == ["20 credits", "5 credits", "m: 20 credits", "", "100 credits", 35]
+
+
+def test_the_founders_figures_are_those_of_the_overview(ada: Account) -> None:
+    """What was refunded comes off; a subscription that nobody wanted is not one that ended."""
+    at, plan = MONDAY - timedelta(days=2), db.session.query(Plan).filter_by(name="Plus").one()
+    sold = {"kind": "pack", "account_id": ada.id, "state": "paid", "currency": "usd", "paid_at": at}
+    paid = [Payment(price_cents=cents, **sold) for cents in (2000, 500)]
+    db.session.add_all(paid)
+    db.session.flush()
+    for status, cents in (("succeeded", 300), ("failed", 500)):
+        refund = Refund.want(paid[0], cents, reason="")
+        refund.status, refund.refunded_at = status, at
+    for rejected in (None, at):
+        ended = Subscription(account_id=ada.id, plan=plan, status="canceled", price_cents=2000, currency="usd")
+        ended.ended_at, ended.rejected_at = at, rejected
+        db.session.add(ended)
+    db.session.commit()
+    texts = digests.business_texts(MONDAY.date())
+    assert (texts["revenue"], texts["lost"]) == ({"usd": 2200}, 1)
+    books = books_of(Range(MONDAY.date() - timedelta(days=7), MONDAY.date() - timedelta(days=1)))
+    assert (books.sum("revenue_cents"), books.sum("lost")) == (2200, 1)
 
 
 def test_nothing_used_or_chosen_is_no_mail(ada: Account) -> None:

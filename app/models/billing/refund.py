@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Subquery, func, select, union_all
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
@@ -22,6 +22,9 @@ AGAINST_US = (
     "prevented",
 )
 """Where the money is gone. A `prevented` one was paid back before it was opened (Visa's rapid resolution)."""
+
+NOT_MADE = ("wanted", "failed", "canceled")
+"""Refunds that nobody has had."""
 
 
 class Refund(Model):
@@ -63,6 +66,15 @@ class Refund(Model):
     @property
     def labels(self) -> dict[str, str]:
         return {**self.payment.labels, "refund_id": str(self.id)}
+
+
+def revenue_between(begins: datetime, ends: datetime) -> Subquery:
+    """(at, currency, cents) of what was paid, and of what was refunded, which is negative."""
+    columns = Payment.paid_at.label("at"), Payment.currency.label("currency"), Payment.price_cents.label("cents")
+    came = select(*columns).where(Payment.state == "paid", Payment.paid_at >= begins, Payment.paid_at < ends)
+    made = Refund.status.not_in(NOT_MADE), Refund.refunded_at >= begins, Refund.refunded_at < ends
+    back = select(Refund.refunded_at, Payment.currency, -Refund.amount_cents).join(Refund.payment).where(*made)
+    return union_all(came, back).subquery()
 
 
 class Dispute(Model):
