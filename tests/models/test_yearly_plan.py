@@ -9,7 +9,7 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.billing.allowance_refill import refill_if_due
+from app.models.billing.allowance_refill import next_refill, refill_if_due
 from app.models.billing.payment import Payment
 from app.models.billing.refund import follow_dispute, follow_refunds
 from app.models.billing.stripe_objects import DisputeState, LineState, RefundState
@@ -55,20 +55,49 @@ def test_once_a_paid_year_is_over_the_next_invoice_is_waited_for(session: "scope
     assert (months, len(deal.account.entries())) == (2, 2)
 
 
-def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_session[Session]") -> None:
+UPGRADED = month(2) + (month(3) - month(2)) / 4
+
+
+def upgraded() -> tuple[Deal, Payment, int]:
+    """A year that is upgraded in its third month, the invoice of that, and by how much a month grows."""
     larger = Plan(
         name="Pro, by the year", interval="year", price_cents=60_000, allowance_override_nanos=31_000 * CREDIT
     )
     db.session.add(larger)
     deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
-    before = deal.plan.allowance_nanos
-    moment = month(2) + (month(3) - month(2)) / 4
-    line = LineState("price_Pro, by the year", 9_000, True, moment, end)
-    growth = replace(deal.invoice(0, moment, moment), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
+    refill_if_due(deal.account, month(2))
+    line = LineState("price_Pro, by the year", 9_000, True, UPGRADED, end)
+    growth = replace(deal.invoice(0, UPGRADED, UPGRADED), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
     deal.follow(growth, price_id="price_Pro, by the year")
     paid = db.session.query(Payment).filter_by(stripe_invoice_id="in_up").one()
-    assert paid.worth_nanos == (31_000 * CREDIT - before) * 3 // 4
+    return deal, paid, 31_000 * CREDIT - deal.plan.allowance_nanos
+
+
+def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_session[Session]") -> None:
+    deal, paid, growth = upgraded()
+    assert paid.worth_nanos == growth * 3 // 4
+    refill_if_due(deal.account, month(3))
+    assert (deal.account.allowance_nanos, paid.worth_nanos) == (31_000 * CREDIT, growth * 7 // 4)
+
+
+def test_what_is_paid_back_of_a_years_upgrade_is_taken_of_its_months_to_come(
+    session: "scoped_session[Session]",
+) -> None:
+    deal, paid, growth = upgraded()
+    half = deal.plan.allowance_nanos + growth // 2
+    follow_refunds(paid, deal.account, [RefundState("re_1", paid.total_cents // 2, "succeeded", UPGRADED)])
+    assert next_refill(deal.account, UPGRADED).amount == half
+    refill_if_due(deal.account, month(3))
+    assert deal.account.allowance_nanos == half
+    dispute = DisputeState("dp_1", "needs_response", "pi_up")
+    follow_dispute(paid, deal.account, dispute)
+    refill_if_due(deal.account, month(4))
+    assert deal.account.allowance_nanos == deal.plan.allowance_nanos
+    follow_dispute(paid, deal.account, replace(dispute, status="won"))
+    assert deal.account.allowance_nanos == deal.plan.allowance_nanos + growth * 11 // 8
+    refill_if_due(deal.account, month(5))
+    assert deal.account.allowance_nanos == half
 
 
 def test_a_year_that_is_paid_after_the_end_is_credited_whole(session: "scoped_session[Session]") -> None:

@@ -87,31 +87,32 @@ def is_within_paid_year(subscription: Subscription, at: datetime) -> bool:
 
 
 def take_share_of_year(subscription: Subscription, at_most: int) -> tuple[int, dict[str, int]]:
-    """A month within a paid year, counted whole into what the year's payment is worth.
+    """A month within a paid year, counted whole into what the year's payments are worth.
 
     What refunds and disputes hold back of it is taken as they take from the months before, and comes back so.
     """
-    year = Payment.last_period_of(subscription.id)
-    if year is None:
-        return at_most, {}
-    amount, whole = share_of_year(subscription, at_most), subscription.allowance_nanos
-    year.worth_nanos += whole
-    year.allowance_taken_nanos += whole - amount
-    if year.dispute_taken_nanos:
-        year.dispute_taken_nanos += whole - amount
-    else:
-        year.refund_taken_nanos += whole - amount
-    return amount, {"subscription_id": subscription.id, "payment_id": year.id}
+    amount, payments = share_of_year(subscription, at_most), Payment.of_year(subscription.id)
+    for payment in payments:
+        whole, refunded = payment.monthly_nanos, payment.share_refunded(payment.monthly_nanos)
+        payment.worth_nanos += whole
+        payment.allowance_taken_nanos += whole - month_of(payment)
+        payment.refund_taken_nanos += refunded
+        if payment.dispute_taken_nanos:
+            payment.dispute_taken_nanos += whole - refunded
+    return amount, {"subscription_id": subscription.id, "payment_id": payments[0].id} if payments else {}
 
 
 def share_of_year(subscription: Subscription, at_most: int) -> int:
-    """A month within a paid year: as it was at the year's invoice, less what of that was refunded."""
-    year = Payment.last_period_of(subscription.id)
-    if year is None:
-        return at_most
-    if year.dispute_taken_nanos:
+    """A month within a paid year: as it was at the year's invoice and at upgrades, less what of them was refunded."""
+    payments = Payment.of_year(subscription.id)
+    return sum(map(month_of, payments)) if payments else at_most
+
+
+def month_of(payment: Payment) -> int:
+    """What a payment for a year gives of the next month."""
+    if payment.dispute_taken_nanos:
         return 0
-    return subscription.allowance_nanos - year.share_refunded(subscription.allowance_nanos)
+    return payment.monthly_nanos - payment.share_refunded(payment.monthly_nanos)
 
 
 def awaits_verification(account: Account, plan: Plan) -> bool:

@@ -215,7 +215,8 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
         return
     more = growth(subscription, sale.before.plan, sale.before.line.starts_at) if sale.before else 0
     refill(account, plan, amount, key=key, **columns)
-    subscription.allowance_nanos, subscription.paid_until = amount, line.ends_at
+    subscription.allowance_nanos = payment.monthly_nanos = amount
+    subscription.paid_until = line.ends_at
     subscription.come_into_force()
     set_period(account, plan, line)
     if more:
@@ -245,7 +246,8 @@ def grow(subscription: Subscription, account: Account, payment: Payment, sale: S
     LedgerEntry.post(account, "plan_change", key, allowance=payment.worth_nanos, **columns)
     period = Payment.last_period_of(subscription.id)
     whole = net_allowance(sale.plan, period or payment)
-    subscription.allowance_nanos = max(subscription.allowance_nanos, whole)
+    payment.monthly_nanos = max(0, whole - subscription.allowance_nanos)
+    subscription.allowance_nanos += payment.monthly_nanos
 
 
 def growth(subscription: Subscription, plan: Plan, at: datetime) -> int:

@@ -30,7 +30,8 @@ class Payment(Model):
     """Money from a customer. Price and worth are as they were when the sale began, whatever the pack says now.
 
     `price_cents` was paid; `total_cents` was asked, after discounts and before a customer's balance. `bonus_nanos` is
-    the part of the worth that a code added. `tax_cents` is in what was paid; `included_tax_cents` of it in the price.
+    the part of the worth that a code added, `monthly_nanos` what it gives of each month. `tax_cents` is in what was
+    paid; `included_tax_cents` of it in the price.
 
     kind: pack | recharge | invoice (of a subscription) | unknown (Stripe has it, we sold nothing).
     state: open -> processing (a bank debit) -> paid | failed | canceled | parked (does not fit, nobody credited).
@@ -59,6 +60,7 @@ class Payment(Model):
     is_taxed: Mapped[bool] = mapped_column(default=False)
     currency: Mapped[str]
     worth_nanos: Mapped[Nanos] = mapped_column(default=0)
+    monthly_nanos: Mapped[Nanos] = mapped_column(default=0)
     bonus_nanos: Mapped[Nanos] = mapped_column(default=0)
     quantity: Mapped[int] = mapped_column(default=1)
     pack_id: Mapped[int | None] = refers_to("packs.id")
@@ -147,6 +149,15 @@ class Payment(Model):
         """The newest paid invoice that sold the subscription a whole period."""
         sold = cls.subscription_id == subscription_id, cls.state == "paid", cls.period_start.is_not(None)
         return db.session.scalar(select(cls).where(*sold).order_by(cls.period_start.desc()).limit(1))
+
+    @classmethod
+    def of_year(cls, subscription_id: int) -> "list[Payment]":
+        """What pays for the months of the running year: its invoice, and those of upgrades since."""
+        year = cls.last_period_of(subscription_id)
+        if year is None:
+            return []
+        since = cls.subscription_id == subscription_id, cls.state == "paid", cls.id >= year.id
+        return list(db.session.scalars(select(cls).where(*since).order_by(cls.id)))
 
     @classmethod
     def waiting(cls, before: datetime) -> "list[Payment]":
