@@ -36,7 +36,7 @@ def account() -> str:
         "account.html",
         account=shown,
         membership=own,
-        members=sorted(shown.memberships, key=lambda membership: membership.id),
+        members=Membership.all_in(shown.id),
         invitations=Invitation.open_of(shown) if own.can_manage else [],
         requests=waiting if own.can_manage else [],
         own_brand=Brand.of(shown.id) if shown.plan.has_custom_branding else None,

@@ -49,7 +49,7 @@ def running_subscription(account: Account) -> Subscription | None:
 def trials(plans: list[Plan], account: Account | None) -> dict[int, str]:
     """What each plan's trial is, for the plans that this reader may try."""
     now = utcnow()
-    offered = (plan for plan in plans if plan.price_cents and trial_days(plan, account))
+    offered = (plan for plan in plans if plan.price_cents and plan.trial_days and trial_days(plan, account))
     return {plan.id: trial_offer(plan, now) for plan in offered}
 
 

@@ -79,6 +79,30 @@ def test_a_list_takes_no_more_statements_for_many_rows_than_for_few(
         assert said[view, 1000] <= said[view, 10] <= 12, view
 
 
+def test_the_pages_of_customers_take_no_more_statements_for_many_rows(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    """A team's members, and what is sold."""
+    user = session.scalars(select(User).where(User.email.startswith("person-"))).one()
+    team, heard = Account.open(user, kind="team", name="Many"), list[list[int]]()
+    session.commit()
+    for count in (2, 20):
+        fill(session, count)
+        users = session.scalars(select(User.id).order_by(User.id.desc()).limit(count))
+        session.execute(
+            insert(Membership), [{"account_id": team.id, "user_id": one, "role": "member"} for one in users]
+        )
+        session.add_all(Plan(name=f"{count} {n}", price_cents=1000 + n) for n in range(count))
+        session.commit()
+        heard.append([])
+        for path, account_id in (("/account", team.id), ("/pricing", user.home_id)):
+            owner.post("/account/switch", account_id=account_id)
+            with statements() as said:
+                assert owner.get(path).status_code == 200
+            heard[-1].append(len(said))
+    assert heard[0] == heard[1]
+
+
 @pytest.mark.parametrize("view", ["plan", "pack", "price", "model", "provider", "change"])
 def test_the_other_lists_take_few_statements(owner: AdminClient, view: str) -> None:
     with statements() as said:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from sqlalchemy import JSON, Index, UniqueConstraint, select, text, update
-from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
+from sqlalchemy.orm import Mapped, aliased, joinedload, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
@@ -59,6 +59,12 @@ class Membership(Model):
         """That person's place in that account, as it is now."""
         place = select(cls).where(cls.user_id == user_id, cls.account_id == account_id)
         return db.session.scalar(place.execution_options(populate_existing=True))
+
+    @classmethod
+    def all_in(cls, account_id: int) -> "list[Membership]":
+        """The account's members with their users, the oldest first: one statement, however many there are."""
+        rows = select(cls).where(cls.account_id == account_id).order_by(cls.id)
+        return list(db.session.scalars(rows.options(joinedload(cls.user))))
 
     @property
     def can_manage(self) -> bool:
