@@ -66,9 +66,26 @@ def create_message() -> Response:
     return answered("messages")
 
 
-def answered(dialect: str) -> Response:
-    """Reserve, begin, and follow to the end or as a stream."""
+@gateway.post("/responses/compact")
+@sends
+@requires_tokens
+def compact_response() -> Response:
+    """A response whose input ends with the order to compact it: so its output has a limit, and a price."""
     sent = json_object()
+    said = sent.get("input")
+    items = [{"role": "user", "content": said}] if isinstance(said, str) else said
+    if isinstance(items, list):
+        sent |= {"input": [*items, {"type": "compaction_trigger"}], "stream": False}
+    response = answered("responses", sent)
+    told = response.get_json()
+    kept = {name: told[name] for name in ("id", "created_at", "output", "usage") if name in told}
+    response.set_data(json_of({**kept, "object": "response.compaction"}))
+    return response
+
+
+def answered(dialect: str, sent: Event | None = None) -> Response:
+    """Reserve, begin, and follow to the end or as a stream."""
+    sent = json_object() if sent is None else sent
     asked = GatewayRequest.read(dialect, sent)
     model, price = AIModel.to_sell(asked.model, utcnow())
     generation = begin(current_user, asked.prompt_for(model), (model, price), idempotency(sent))

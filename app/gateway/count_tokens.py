@@ -27,13 +27,24 @@ class Counter(Protocol):
 @sends
 @requires_tokens
 def count_tokens() -> dict[str, Any]:
-    asked = GatewayRequest.read("messages", json_object())
+    return {"input_tokens": counted("messages")}
+
+
+@gateway.post("/responses/input_tokens")
+@sends
+@requires_tokens
+def count_input_tokens() -> dict[str, Any]:
+    return {"object": "response.input_tokens", "input_tokens": counted("responses")}
+
+
+def counted(dialect: str) -> int:
+    asked = GatewayRequest.read(dialect, json_object())
     model, _price = AIModel.to_sell(asked.model, utcnow())
     check_model(current_user.account_state, model.name)
     prompt, service = asked.prompt_for(model), provider_of(model)
     db.session.rollback()
-    counted = service.count_tokens(named(prompt, model)) if isinstance(service, Counter) else None
-    return {"input_tokens": prompt.tokens if counted is None else counted}
+    told = service.count_tokens(named(prompt, model)) if isinstance(service, Counter) else None
+    return prompt.tokens if told is None else told
 
 
 def named(prompt: WirePrompt, model: AIModel) -> WirePrompt:

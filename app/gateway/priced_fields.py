@@ -98,9 +98,6 @@ MESSAGES: dict[str, Rule] = named(
 
 EMBEDDINGS: dict[str, Rule] = named("input", "dimensions", "encoding_format", "user")
 
-CALLS_BY_THEMSELVES = ("compaction_trigger",)
-"""Items that have the provider work beside the answer."""
-
 OF_DIALECT = {"chat": CHAT, "responses": RESPONSES, "messages": MESSAGES, "embeddings": EMBEDDINGS}
 
 
@@ -111,8 +108,6 @@ def check_fields(dialect: str, body: Mapping[str, Any]) -> None:
         if not rules.get(name, absent)(value):
             raise not_priced(name, name in rules and name != "tools")
     for item in items_of(body):
-        if item.get("type") in CALLS_BY_THEMSELVES:
-            raise not_priced(str(item["type"]))
         if not all(rules["tools"](tools) for tools in tools_within(item)):
             raise not_priced("tools")
 

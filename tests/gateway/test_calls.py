@@ -1,12 +1,13 @@
 """A call in each dialect, to a model of each vendor: text, usage, cost and receipt."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from app.providers import demo
-from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, Program, events_of
+from tests.gateway.conftest import ANTHROPIC_MODEL, HELLO, OPENAI_MODEL, Program, events_of
 from tests.support.provider_server import ProviderServer
 
 DIALECTS = ("chat", "responses", "messages")
@@ -77,6 +78,10 @@ def test_tokens_are_counted_for_nothing(ada: Program, provider: ProviderServer) 
     for model in MODELS:
         body = {"model": model, "messages": [{"role": "user", "content": "x" * 4000}]}
         answer = ada.client.post("/v1/messages/count_tokens", json=body, headers=ada.headers)
+        assert 900 < answer.json["input_tokens"] < 1200, answer.text
+        body = {"model": model, "input": "x" * 4000}
+        answer = ada.post("/v1/responses/input_tokens", body)
+        assert answer.json["object"] == "response.input_tokens"
         assert 900 < answer.json["input_tokens"] < 1200, answer.text
     assert (provider.count, ada.get("/api/balance").json["reserved_nanos"]) == (0, 0)
 
@@ -175,3 +180,23 @@ def test_what_became_of_the_context_is_told_with_the_end(ada: Program, provider:
     *_, end, _stop = events_of(ada.call("messages", model=ANTHROPIC_MODEL, stream=True))
     assert (whole["context_management"], end["context_management"]) == (edited, edited)
     assert (whole["type"], whole["usage"]["output_tokens"], end["type"]) == ("message", 2, "message_delta")
+
+
+def test_a_conversation_is_made_short_at_a_price_with_a_limit(
+    ada: Program, packages: Callable[..., Any], provider: ProviderServer
+) -> None:
+    """As Codex asks for it, of a provider that speaks responses. Nobody else can: that is refused and free."""
+    short = {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA"}
+    whole = {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "output": [short]}
+    usage = {"input_tokens": 90, "output_tokens": 20, "total_tokens": 110}
+    end = {"type": "response.completed", "response": {**whole, "usage": usage}}
+    provider.bodies["short"] = f"data: {json.dumps(end)}\n\n".encode()
+    provider.configure(replay="short")
+    client = packages(ada.key)[0]
+    told = client.responses.compact(model=OPENAI_MODEL, input=HELLO, instructions="Be brief.")
+    assert (told.object, told.output[0].encrypted_content) == ("response.compaction", "gAAAA")
+    assert told.usage.output_tokens == 20 < provider.last["body"]["max_output_tokens"]
+    assert provider.last["body"]["input"] == [*HELLO, {"type": "compaction_trigger"}]
+    assert told.usage.cost_nanos == 90 * 2_500 + 20 * 10_000
+    refused = ada.post("/v1/responses/compact", {"model": ANTHROPIC_MODEL, "input": "hello"})
+    assert (refused.status_code, "compaction_trigger" in refused.text) == (400, True)
