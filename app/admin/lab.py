@@ -22,12 +22,12 @@ from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.lab.assumptions import assumptions
 from app.lab.report import Report
-from app.lab.scenario import Scenario
+from app.lab.scenario import Scenario, terms_of
 from app.lab.simulation import check_size
 from app.lab.user_kinds import seed_habits
 from app.models.base import utcnow
 from app.models.catalog.plan import CreditPack, Plan, copy_as_draft
-from app.models.metering.refusal import InvalidRequest
+from app.models.metering.refusal import InvalidRequest, PricingError
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.lab_run import LabRun
 from app.web.csv import csv_table
@@ -52,9 +52,7 @@ class LabPage(AdminPage):
         if request.method == "POST" and form.validate():
             chosen = scenario_of(form)
             try:
-                chosen.check(utcnow().date())
-                if chosen.is_simulated:
-                    check_size(chosen)
+                check(chosen)
             except InvalidRequest as fault:
                 flash(str(fault), "error")
             else:
@@ -123,14 +121,22 @@ class LabPage(AdminPage):
     def repeat_view(self) -> ResponseReturnValue:
         """The same scenario again, on what the record holds now."""
         run = self.one(request.form.get("id"))
-        return self.started(f"{run.name[:70]} again", Scenario.of(run.scenario))
+        scenario = Scenario.of(run.scenario)
+        try:
+            check(scenario)
+        except InvalidRequest as fault:
+            return self.go_back(f"Not started: {fault}", ".details_view", "error", id=run.id)
+        return self.started(f"{run.name[:70]} again", scenario)
 
     @expose("/drafts/", methods=("POST",))
     @owners_only
     def drafts_view(self) -> ResponseReturnValue:
         """New versions of the plans and packs that the run changed: inactive, for somebody to look at."""
-        run = self.one(request.form.get("id"))
-        drafts = []
+        run, drafts = self.one(request.form.get("id")), []
+        try:
+            terms_of(Scenario.of(run.scenario))
+        except PricingError as fault:
+            return self.go_back(f"No drafts were made: {fault}", ".details_view", "error", id=run.id)
         for table, kind in SOLD:
             for key, changes in run.scenario.get(table, {}).items():
                 sold = db.session.get_one(kind, int(key))
@@ -145,6 +151,13 @@ class LabPage(AdminPage):
 
     def one(self, identifier: str | None) -> LabRun:
         return LabRun.find(identifier or "") or abort(404)
+
+
+def check(scenario: Scenario) -> None:
+    """InvalidRequest where it can't be run: what it changes may itself have changed since."""
+    scenario.check(utcnow().date())
+    if scenario.is_simulated:
+        check_size(scenario)
 
 
 NO_DRAFTS = "This run changes no plan and no pack."

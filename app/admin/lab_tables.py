@@ -10,9 +10,9 @@ from app.admin.cell_formats import column_text, cost, credits_text, money_text, 
 from app.admin.cell_links import ACCOUNT_NAME
 from app.extensions import db
 from app.lab.report import SIDES, Report
-from app.lab.scenario import PARTS, Scenario, Terms, terms_of
+from app.lab.scenario import PARTS, Scenario
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.worth import about_a_dollar, in_cents
+from app.models.catalog.worth import in_cents
 from app.models.identity.account import Account
 from app.models.operations.lab_run import LabRun
 from app.web.charts import Chart, bar_chart
@@ -157,23 +157,7 @@ def accounts(which: str) -> Callable[[Report], Table]:
 
 def answers(report: Report) -> Table:
     """How many average answers $10 buys, of each plan and pack that has a price."""
-    scenario = Scenario.of(report.scenario) if report.scenario else None
-    rows = answer_rows(report, terms_of(scenario)) if scenario else []
-    return ["Sold", "Was", "Would be"], rows
-
-
-def answer_rows(report: Report, terms: Terms) -> list[list[Any]]:
-    average = {side: max(1, report.total(side, "paid_nanos") // max(1, report.total(side, "calls"))) for side in SIDES}
-    rows = []
-    for pair in (*terms.plans.values(), *terms.packs.values()):
-        if pair.was.status == "active" and pair.was.price_cents and pair.then.price_cents:
-            bought = {side: bought_for_ten(getattr(pair, side)) // average[side] for side in SIDES}
-            rows.append([pair.was.name, f"{bought['was']:,}", f"{bought['then']:,}"])
-    return rows
-
-
-def bought_for_ten(sold: Any) -> int:
-    return int(sold.worth_nanos * 10 * about_a_dollar() // sold.price_cents)
+    return ["Sold", "Was", "Would be"], [[name, f"{was:,}", f"{then:,}"] for name, was, then in report.answers]
 
 
 TABLES: dict[str, Callable[[Report], Table]] = {

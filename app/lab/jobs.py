@@ -89,6 +89,7 @@ def begin(kept: LabRun, accounts: int) -> None:
 
 def finish(kept: LabRun, report: Report) -> bool:
     report.close()
+    report.answers = list(report.answers_of(terms_of(Scenario.of(kept.scenario))))
     report.scenario = kept.scenario
     db.session.refresh(kept)
     if kept.state != "cancelled":

@@ -1,12 +1,13 @@
 """What a run came to: money and use by day and plan, as they were and as they would be, and who is better off."""
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from app.models.catalog.worth import unit_nanos
+from app.lab.scenario import Terms
+from app.models.catalog.worth import about_a_dollar, unit_nanos
 
 SIDES = ("was", "then")
 FIGURES = ("revenue_cents", "fee_cents", "calls", "refused", "cost_nanos", "paid_nanos", "absorbed_nanos")
@@ -43,6 +44,8 @@ class Report:
     )
 
     scenario: dict[str, Any] = field(default_factory=dict)
+    answers: list[list[Any]] = field(default_factory=list)
+    """(plan or pack, how many average answers $10 bought, and would buy), by what was sold when it ended."""
 
     @property
     def stored(self) -> dict[str, Any]:
@@ -89,6 +92,13 @@ class Report:
         for rows in (self.better, self.worse):
             rows[:] = largest(rows)
 
+    def answers_of(self, terms: Terms) -> Iterator[list[Any]]:
+        """The rows of `answers`."""
+        average = {side: max(1, self.total(side, "paid_nanos") // max(1, self.total(side, "calls"))) for side in SIDES}
+        for pair in (*terms.plans.values(), *terms.packs.values()):
+            if pair.was.status == "active" and pair.was.price_cents and pair.then.price_cents:
+                yield [pair.was.name, *(bought_for_ten(getattr(pair, side)) // average[side] for side in SIDES)]
+
     def total(self, side: str, figure: str, day: str = "", plan_id: str = "") -> int:
         return sum(
             sides[side][figure]
@@ -108,6 +118,10 @@ def verdict_of(cents: int, refused: int, nanos: int) -> str:
     if cents:
         return "worse" if nanos < cents * unit_nanos() and cents > 0 else "better"
     return "better" if nanos > 0 else "worse"
+
+
+def bought_for_ten(sold: Any) -> int:
+    return int(sold.worth_nanos * 10 * about_a_dollar() // sold.price_cents)
 
 
 def largest(rows: list[list[Any]]) -> list[list[Any]]:

@@ -111,6 +111,22 @@ def test_runs_are_repeated_compared_and_made_into_drafts(
     assert made.margin_bps == 1000
 
 
+def test_a_run_is_kept_whatever_becomes_of_what_it_changes(owner: AdminClient, plus: Plan, session: Database) -> None:
+    run = begun(owner, session, **{f"plans-{plus.id}-price_cents": "10"})
+    sheet = f"/admin/lab/csv/answers/?id={run.id}"
+    before = owner.get(sheet).text
+    assert "Plus" in before
+    plus.surcharge_cents = 1500
+    session.commit()
+    assert (owner.get(sheet).text, owner.get(f"/admin/lab/details/?id={run.id}").status_code) == (before, 200)
+    for act in ("repeat", "drafts"):
+        answer = owner.client.post(
+            f"/admin/lab/{act}/", data={"csrf_token": owner.token(), "id": run.id}, follow_redirects=True
+        )
+        assert (answer.status_code, "more than the price" in answer.text) == (200, True), act
+    assert session.query(LabRun).count() == 1
+
+
 def test_versions_have_a_group_of_fields_each(owner: AdminClient, plus: Plan, session: Database) -> None:
     newer = plus.new_version()
     session.commit()
