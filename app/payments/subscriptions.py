@@ -136,15 +136,28 @@ def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str
         return subscribe(buyer, PlanOrder(plan, request_key=request_key))
     check_paid(subscription)
     product_sync.publish(plan)
+    (upgrade if subscription.is_upgrade(plan) else change_later)(subscription, plan)
+    look_again(subscription)
+    return str(subscription.pay_url) if subscription.pay_url else None
+
+
+def upgrade(subscription: Subscription, plan: Plan) -> None:
+    """Now; what was to end with the period ends all the same where the upgrade is not paid."""
+    look_again(subscription)
+    release(subscription)
+    ask_once(subscription, plan, requests.upgrade)
+    look_again(subscription)
+    if subscription.plan_id == plan.id:
+        keep_on(subscription)
+
+
+def change_later(subscription: Subscription, plan: Plan) -> None:
+    """At the period's end; its own plan once more only takes back what was to happen then."""
     undo_pending(subscription)
     if plan.is_free:
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=True, next_plan=plan)
-    elif plan.id != subscription.plan_id and subscription.is_upgrade(plan):
-        ask_once(subscription, plan, requests.upgrade)
     elif plan.id != subscription.plan_id:
         ask_once(subscription, plan, requests.change_at_period_end)
-    look_again(subscription)
-    return str(subscription.pay_url) if subscription.pay_url else None
 
 
 def check_paid(subscription: Subscription) -> None:
@@ -178,14 +191,20 @@ def ask_once(subscription: Subscription, plan: Plan, change: Callable[[Subscript
 def undo_pending(subscription: Subscription) -> None:
     """Take back what is to happen at the period's end, by what Stripe says now: a change may have been broken off."""
     look_again(subscription)
-    if subscription.stripe_schedule_id:
-        release(subscription)
+    release(subscription)
+    keep_on(subscription)
+
+
+def keep_on(subscription: Subscription) -> None:
+    """Take back a cancel."""
     if subscription.cancel_at_period_end:
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=False)
 
 
 def release(subscription: Subscription) -> None:
     """Let the schedule go. Rejected where Stripe doesn't and has it still; its answer may have been lost before."""
+    if not subscription.stripe_schedule_id:
+        return
     try:
         requests.release_schedule(subscription)
     except Rejected:

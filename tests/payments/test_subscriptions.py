@@ -52,6 +52,19 @@ def test_an_upgrade_that_does_not_pay_changes_nothing(scenario: StripeScenario) 
     assert (scenario.account.plan.name, scenario.allowance) == ("Plus", 10000)
 
 
+@pytest.mark.parametrize(("behaviour", "plan"), [("success", "Pro"), ("decline", "Free")])
+def test_a_cancel_is_undone_by_an_upgrade_that_is_paid_and_by_no_other(
+    scenario: StripeScenario, behaviour: str, plan: str
+) -> None:
+    scenario.subscribe("Plus", card="fails_later")
+    subscriptions.cancel(scenario.actor)
+    scenario.sandbox.control("card", payment_method=scenario.subscription.card_id, behaviour=behaviour)
+    scenario.change("Pro")
+    assert scenario.subscription.cancel_at_period_end == (plan == "Free")
+    scenario.renew()
+    assert scenario.account.plan.name == plan
+
+
 def test_upgrade_downgrade_upgrade_mints_nothing(scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
     scenario.change("Pro")
