@@ -9,6 +9,7 @@ import redis
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.db.fair_pool import FairPool
 from app.db.postgres_address import is_pooled, is_postgres, postgres_url
 from app.db.replica import REPLICA, replica_options
 from app.db.sqlite import TurnConnection
@@ -68,6 +69,7 @@ def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
     else:
         has_bouncer = environ.get("PGBOUNCER") == "1" or is_pooled(environ.get("DATABASE_URL", ""))
         pooled = {"prepare_threshold": None} if has_bouncer else {}
+        options["poolclass"] = FairPool
         options["connect_args"] = {"tcp_user_timeout": 30_000, "keepalives_idle": 30, **pooled}
     return options
 

@@ -1,0 +1,59 @@
+"""A pool whose connections go to those who wait in the order in which they came.
+
+SQLAlchemy's wakes who has waited longest, and lets whoever is quickest take the connection: where many wait, that is
+often somebody who came just now, and some wait until their time is up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.util.queue import Empty, Queue
+
+
+class Place:
+    """A place in the row of those who wait."""
+
+    def __init__(self) -> None:
+        self.connection: ConnectionPoolEntry | None = None
+        self.is_served = threading.Event()
+
+
+class FairQueue(Queue[ConnectionPoolEntry]):
+    """What comes back is handed to who has waited longest; it lies here only while nobody waits."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self.waiting: deque[Place] = deque()
+
+    def put(self, item: ConnectionPoolEntry, block: bool = True, timeout: float | None = None) -> None:
+        with self.mutex:
+            if self.waiting:
+                place = self.waiting.popleft()
+                place.connection = item
+                place.is_served.set()
+            else:
+                super().put(item, block, timeout)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> ConnectionPoolEntry:
+        """Raises Empty where there is none, or none came within `timeout` seconds."""
+        with self.mutex:
+            if self.queue or not block:
+                return super().get(block=False)
+            place = Place()
+            self.waiting.append(place)
+        place.is_served.wait(timeout)
+        with self.mutex:
+            if place.connection is None:
+                self.waiting.remove(place)
+                raise Empty
+            return place.connection
+
+
+class FairPool(QueuePool):
+    """SQLAlchemy's pool with that queue."""
+
+    _queue_class = FairQueue
+    _pool: FairQueue
