@@ -30,10 +30,10 @@ def test_who_waits_longest_is_next_and_the_last_holder_comes_after_all() -> None
         order.append(name)
         connection.close()
 
-    for place, name in enumerate("abcde", start=1):
+    for count, name in enumerate("abcde", start=1):
         threads.append(threading.Thread(target=wait, args=[name]))
         threads[-1].start()
-        await_that(partial(is_waiting, pool, place))
+        await_that(partial(is_waiting, pool, count))
     held.close()
     wait("holder")
     for thread in threads:

@@ -13,8 +13,8 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.util.queue import Empty, Queue
 
 
-class Place:
-    """A place in the row of those who wait."""
+class Waiter:
+    """Somebody who waits, until they are served."""
 
     def __init__(self) -> None:
         self.connection: ConnectionPoolEntry | None = None
@@ -26,14 +26,14 @@ class FairQueue(Queue[ConnectionPoolEntry]):
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)
-        self.waiting: deque[Place] = deque()
+        self.waiting: deque[Waiter] = deque()
 
     def put(self, item: ConnectionPoolEntry, block: bool = True, timeout: float | None = None) -> None:
         with self.mutex:
             if self.waiting:
-                place = self.waiting.popleft()
-                place.connection = item
-                place.is_served.set()
+                waiter = self.waiting.popleft()
+                waiter.connection = item
+                waiter.is_served.set()
             else:
                 super().put(item, block, timeout)
 
@@ -42,14 +42,14 @@ class FairQueue(Queue[ConnectionPoolEntry]):
         with self.mutex:
             if self.queue or not block:
                 return super().get(block=False)
-            place = Place()
-            self.waiting.append(place)
-        place.is_served.wait(timeout)
+            waiter = Waiter()
+            self.waiting.append(waiter)
+        waiter.is_served.wait(timeout)
         with self.mutex:
-            if place.connection is None:
-                self.waiting.remove(place)
+            if waiter.connection is None:
+                self.waiting.remove(waiter)
                 raise Empty
-            return place.connection
+            return waiter.connection
 
 
 class FairPool(QueuePool):
