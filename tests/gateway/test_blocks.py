@@ -130,6 +130,6 @@ def test_what_is_marked_to_be_read_again_is_so_at_anthropic(ada: Program, provid
         "tool": body["tools"][0],
         "request": body,
     }
-    [found] = [name for name, one in marked.items() if "cache_control" in one]
-    assert (place in found.split(), marked[found]["cache_control"]) == (True, MARK)
+    [name] = [key for key, one in marked.items() if "cache_control" in one]
+    assert (place in name.split(), marked[name]["cache_control"]) == (True, MARK)
     assert isinstance(body["system"], list) == (place == "system")
