@@ -8,6 +8,7 @@ import time_machine
 
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.billing.allowance_refill import next_refill
 from app.models.billing.auto_recharge import is_being_paid
 from app.models.billing.payment import Payment
 from app.models.catalog.promotion_code import PromotionCode
@@ -57,14 +58,18 @@ def test_a_plan_refills_by_its_net_and_an_upgrade_grows_as_it_was_shown(
     assert f", $20.00, {note}</dd>" in customer.page("/billing").text
     paid = scenario.last_payment("invoice")
     assert (paid.total_cents, scenario.allowance) == (asked, worth)
-    shown = subscriptions.preview(scenario.actor, scenario.plan("Pro")).grows_nanos
+    preview = subscriptions.preview(scenario.actor, scenario.plan("Pro"))
+    shown = preview.grows_nanos
     scenario.change("Pro")
+    comes = next_refill(scenario.account, utcnow())
     grown = scenario.account.allowance_nanos - worth * CREDIT
     rest = scenario.plan("Pro").allowance_nanos - 10_000 * CREDIT
     assert shown > rest // 5 * 4
     assert abs(grown - shown) <= shown // 1000
     scenario.renew()
     assert scenario.allowance == (55_000 if behavior == "exclusive" else 45_831)
+    given = scenario.account.allowance_nanos
+    assert [preview.monthly_nanos, comes.amount] == pytest.approx([given, given], rel=0.001)
     assert scenario.is_explained()
 
 

@@ -131,9 +131,22 @@ def is_trusted(account: Account) -> bool:
 
 def monthly_amount(account: Account, plan: Plan) -> int:
     """What the plan gives a month; a team gets nothing for free, and an address gets it once."""
-    if plan.is_free and (account.kind == "team" or is_had_elsewhere(account, plan)):
-        return 0
-    return plan.allowance_nanos
+    if plan.is_free:
+        return 0 if account.kind == "team" or is_had_elsewhere(account, plan) else plan.allowance_nanos
+    subscription = Subscription.in_force_for(account.id)
+    return sold_monthly(subscription, plan) if subscription else plan.allowance_nanos
+
+
+def sold_monthly(subscription: Subscription, plan: Plan) -> int:
+    """What the plan gives the subscription a month, less the rate of tax that was in the price of its last period."""
+    paid = Payment.last_period_of(subscription.id)
+    return net_allowance(plan, paid) if paid else plan.allowance_nanos
+
+
+def net_allowance(plan: Plan, payment: Payment) -> int:
+    """A month's allowance by what was paid without the tax that the price holds."""
+    paid = payment.total_cents - (payment.tax_cents - payment.included_tax_cents)
+    return plan.allowance_without_tax(paid, payment.included_tax_cents)
 
 
 def is_had_elsewhere(account: Account, plan: Plan) -> bool:
@@ -241,9 +254,8 @@ def next_of_subscription(account: Account, subscription: Subscription, at: datet
         return next_unpaid(account, subscription.follower, account.created_at, ends)
     comes = paid_until if is_paid else next_invoice(subscription, at)
     plan = subscription.pending_plan if comes and subscription.pending_plan else subscription.plan
-    if not plan.allowance_nanos:
-        return None
-    return NextRefill(comes, plan.allowance_nanos, plan, needs_payment=True)
+    amount = sold_monthly(subscription, plan)
+    return NextRefill(comes, amount, plan, needs_payment=True) if amount else None
 
 
 def next_invoice(subscription: Subscription, at: datetime) -> datetime | None:

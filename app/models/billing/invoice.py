@@ -6,7 +6,7 @@ from typing import Any
 
 from app.extensions import db
 from app.models.base import share
-from app.models.billing.allowance_refill import refill
+from app.models.billing.allowance_refill import net_allowance, refill, sold_monthly
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch
@@ -225,12 +225,6 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
         LedgerEntry.post(account, "plan_change", key, allowance=more, **columns | {"month": None})
 
 
-def net_allowance(plan: Plan, payment: Payment) -> int:
-    """A month's allowance by what was paid without the tax that the price holds."""
-    paid = payment.total_cents - (payment.tax_cents - payment.included_tax_cents)
-    return plan.allowance_without_tax(paid, payment.included_tax_cents)
-
-
 def set_period(account: Account, plan: Plan, line: LineState) -> None:
     is_yearly = plan.interval == "year"
     account.billing_anchor = line.starts_at if is_yearly else account.created_at
@@ -261,9 +255,7 @@ def growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
         return 0
     start, end = period
     left, whole = max(timedelta(0), end - max(at, start)) // INSTANT, (end - start) // INSTANT
-    paid = Payment.last_period_of(subscription.id)
-    worth = net_allowance(plan, paid) if paid else plan.allowance_nanos
-    more = max(0, worth - subscription.allowance_nanos)
+    more = max(0, sold_monthly(subscription, plan) - subscription.allowance_nanos)
     return share(more, left, whole) if whole > 0 else 0
 
 
