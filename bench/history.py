@@ -27,12 +27,13 @@ from app.models.billing.call_audit import audit_calls
 from app.models.catalog.ai_model import AIModel
 from app.models.identity.user import UserSession
 from app.models.metering.refusal import Refusal
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import settle
 from app.models.metering.usage import USAGES
 from bench.environment import PROJECT, Stage, stage
 from bench.metrics import MODEL, Measure, either, ratio_of
 from bench.reserve_settle import PROMPT, USED
 from bench.seed import RICH
+from tests.support.calls import reserve
 from tests.support.client import SeparateClient
 from tests.support.environment import process_environment
 

@@ -22,7 +22,7 @@ from app.extensions import db
 from app.jobs import enqueue, note_run
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
-from app.models.metering.reservation import Reservation, reserve
+from app.models.metering.reservation import Reservation
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import StripeEvent
 from app.observability.counters import KEY, Counters, meters
@@ -33,6 +33,7 @@ from devserver.ports import free_port
 from tests.admin.conftest import client_of
 from tests.chat.conftest import Door, ada, door, environment, provider
 from tests.support import people
+from tests.support.calls import reserve
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that

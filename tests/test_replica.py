@@ -18,11 +18,12 @@ from app.models.base import at_once, utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.identity.actor import Actor
 from app.models.identity.user import UserSession
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import settle
 from app.models.operations import replica_reads
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.conftest import app_in, close
 from tests.support import people
+from tests.support.calls import reserve
 from tests.support.databases import Databases
 from tests.support.people import CREDIT
 from tests.support.postgres import PostgresServer

@@ -1,6 +1,6 @@
 """Replays many accounts into one report: read-only, a few at a time, in constant memory."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -35,8 +35,6 @@ AFTER_BREAKER = LIKE_FUNDS | {
 }  # fmt: skip
 """The codes of calls that the breaker had let in."""
 
-Ledger = Callable[[int, tuple[str, str, int, int]], None]
-
 
 @contextmanager
 def reading() -> Iterator[Connection]:
@@ -57,11 +55,10 @@ def reading() -> Iterator[Connection]:
 
 
 class Run:
-    """A scenario over the record. `ledger` hears of each entry that would stand."""
+    """A scenario over the record."""
 
-    def __init__(self, scenario: Scenario, terms: Terms, report: Report, ledger: Ledger | None = None) -> None:
-        self.scenario, self.terms, self.report, self.ledger = scenario, terms, report, ledger
-        self.balances: Callable[[Past, Replay], None] | None = None
+    def __init__(self, scenario: Scenario, terms: Terms, report: Report) -> None:
+        self.scenario, self.terms, self.report = scenario, terms, report
         self.ordinary: dict[str, Habitual] | None = None
 
     def slice(self, connection: Connection, last: int) -> list[int]:
@@ -125,14 +122,13 @@ class AccountRun:
                 self.end_until(at)
                 return
 
-    def enter(self, entry: Entry) -> None:
+    def enter(self, entry: Entry) -> list[tuple[str, str, int, int]]:
+        """Apply the next entry; what would stand in the ledger: see `Replay.enter`."""
         made = self.replay.enter(entry)
         if self.past.guards:
             self.past.guards.enter(entry.kind, (entry.allowance, entry.credits), made)
         self.entry = next(self.entries, None)
-        if self.run.ledger:
-            for one in made:
-                self.run.ledger(self.past.state.account_id, one)
+        return made
 
     def end_until(self, at: datetime) -> None:
         for ended in self.replay.end_until(at):
@@ -234,8 +230,6 @@ class AccountRun:
         state = self.replay.state
         self.was.ends_with, self.then.ends_with = self.past.ends_with, state.allowance + state.credits
         self.report.add_account(state.account_id, "", self.was, self.then)
-        if self.run.balances:
-            self.run.balances(self.past, self.replay)
 
 
 def was_paused_by(code: str) -> bool | None:

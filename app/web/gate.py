@@ -46,7 +46,7 @@ def requires_tokens(view: View) -> View:
     """Let a call begin only for an account in good standing, and say on every answer what is left.
 
     The view reserves what it needs, in one step with the checks that depend on the request
-    (`reserve` or `admit` of `models.metering.reservation`); calls that run already are never touched.
+    (`reserve_with` or `admit` of `models.metering.reservation`); calls that run already are never touched.
     """
 
     @wraps(view)

@@ -12,11 +12,12 @@ from app.models.base import utcnow
 from app.models.billing.rerating import Rerating
 from app.models.catalog.ai_model import AIModel
 from app.models.identity.user import User
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import settle
 from app.models.metering.usage import Usage
 from app.payments import rerating as work
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.admin.conftest import AdminClient, sign_in
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
 
 Database = scoped_session[Session]

@@ -21,6 +21,7 @@ from app.models.metering.refusal import Refusal
 from app.models.metering.usage_rollup import add_up
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support import people
+from tests.support.calls import reserve
 from tests.support.people import CREDIT
 
 Database = scoped_session[Session]
@@ -66,7 +67,7 @@ class Team:
         prompt = Prompt("gpt-test", (PromptMessage("user", "Why is the sky blue?"),), 2000)
         _model, price = AIModel.to_sell("gpt-test", utcnow())
         actor = Actor(**details, email=user.email, name=user.name, is_verified=True)
-        reservation = reservations.reserve(actor, prompt, price)
+        reservation = reserve(actor, prompt, price)
         self.session.commit()
         return reservation
 

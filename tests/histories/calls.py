@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from app.models.metering.refusal import Refusal
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.histories.environment import Stage
 from tests.histories.oracle import FLOOR, OVERDRAFT, Call
+from tests.support.calls import reserve
 from tests.support.people import actor
 
 INPUT_PRICE, OUTPUT_PRICE = 25_000, 100_000

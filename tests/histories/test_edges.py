@@ -16,9 +16,10 @@ from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
-from app.models.metering.reservation import Receipt, reserve, settle
+from app.models.metering.reservation import Receipt, settle
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model, person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -14,9 +15,10 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.lab.history import worths_of
+from app.lab.history import Past, worths_of
+from app.lab.record import Entry
 from app.lab.report import Report
-from app.lab.run import Run, reading
+from app.lab.run import AccountRun, Run, reading
 from app.lab.scenario import Pair, Scenario, changed, terms_of
 from app.lab.simulation import kinds, simulated
 from app.lab.user_kinds import seed_habits
@@ -66,6 +68,34 @@ def painter(models: None, session: Database) -> None:
     session.commit()
 
 
+class ToldAccount(AccountRun):
+    """Tells of each entry that would stand, and what the account ends with."""
+
+    def __init__(self, run: Run, past: Past, told: Told) -> None:
+        super().__init__(run, past)
+        self.told = told
+
+    def enter(self, entry: Entry) -> list[tuple[str, str, int, int]]:
+        made = super().enter(entry)
+        self.told.entries[self.past.state.account_id] += made
+        return made
+
+    def finish(self) -> None:
+        super().finish()
+        state = self.replay.state
+        self.told.balances[state.account_id] = state.allowance, state.credits
+
+
+class ToldRun(Run):
+    told: Told
+
+    def account(self, past: Past, rows: Iterable[Any]) -> None:
+        one = ToldAccount(self, past, self.told)
+        for row in rows:
+            one.call(row)
+        one.finish()
+
+
 class Told:
     """What a run tells, account by account."""
 
@@ -75,10 +105,8 @@ class Told:
         self.balances: dict[int, tuple[int, int]] = {}
 
     def run(self) -> Told:
-        run = Run(self.scenario, terms_of(self.scenario), self.report, lambda a, one: self.entries[a].append(one))
-        run.balances = lambda past, replay: self.balances.update(
-            {replay.state.account_id: (replay.state.allowance, replay.state.credits)}
-        )
+        run = ToldRun(self.scenario, terms_of(self.scenario), self.report)
+        run.told = self
         last = 0
         with reading() as connection:
             while ids := run.slice(connection, last):

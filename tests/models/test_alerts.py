@@ -12,8 +12,9 @@ from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
 from app.models.metering.alerts import due_alerts
-from app.models.metering.reservation import Receipt, reserve, settle
+from app.models.metering.reservation import Receipt, settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
 
 

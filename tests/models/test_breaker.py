@@ -23,13 +23,14 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.alerts import SOFTER_PERCENT, due_alerts
 from app.models.metering.breaker import WINDOW, account_bars, floors, runaways, usual, usual_of
 from app.models.metering.refusal import Refusal
-from app.models.metering.reservation import Reservation, reserve, settle
+from app.models.metering.reservation import Reservation, settle
 from app.models.metering.spending import SpendingDay, SpendingPause
 from app.models.operations.outbox import OutgoingMail
 from app.payments import breaker
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from app.web.formatting import pause_text
 from tests.models.conftest import refusal
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
 
 START = datetime(2026, 9, 1, 9, tzinfo=UTC)

@@ -19,11 +19,12 @@ from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import ModelPrice
 from app.models.identity.account import Account
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import settle
 from app.models.metering.usage import Usage
 from app.models.operations.audit_log import AdminChange
 from app.payments import jobs
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model, person, price
 
 Database = scoped_session[Session]

@@ -24,10 +24,11 @@ from app.models.metering.gate_checks import (
     check_model,
     check_pace,
 )
-from app.models.metering.reservation import admit, reserve
+from app.models.metering.reservation import admit
 from app.providers.base import PIECES, TOKEN_BUCKETS, Prompt, PromptMessage
 from app.web.refusals import text_of
 from tests.models.conftest import NOON, refusal
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model
 
 PROMPT = Prompt("m", (PromptMessage("user", "hi"),), 1000)

@@ -10,8 +10,9 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.metering.account_state import AccountState
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
 
 PROMPT = Prompt("m", (PromptMessage("user", "hi"),), 600)

@@ -16,10 +16,11 @@ from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import settle
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import SyncVersion
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model
 
 pytestmark = pytest.mark.databases("postgresql")

@@ -22,11 +22,12 @@ from app.models.metering.member_limit import (
     spent_by,
 )
 from app.models.metering.refusal import Refusal
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import settle
 from app.models.metering.spending_limit import check_limits
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.models.conftest import NOON, refusal
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model, person, used
 
 

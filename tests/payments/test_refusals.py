@@ -8,10 +8,11 @@ from app.models.billing.auto_recharge import Recharge
 from app.models.catalog.ai_model import AIModel
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal
-from app.models.metering.reservation import admit, reserve, settle
+from app.models.metering.reservation import admit, settle
 from app.payments import auto_recharge
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.payments.stripe_scenario import StripeScenario
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, model
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))

@@ -22,12 +22,13 @@ from app.models.catalog.ai_model import AIModel
 from app.models.catalog.rates import INPUT_BUCKETS
 from app.models.identity.account import Account
 from app.models.metering.refusal import PricingError
-from app.models.metering.reservation import Reservation, reserve, settle
+from app.models.metering.reservation import Reservation, settle
 from app.models.metering.usage import Usage
 from app.models.operations.outbox import OutgoingMail
 from app.payments import rerating as work
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support import crash
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model, person
 
 Database = scoped_session[Session]

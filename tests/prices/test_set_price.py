@@ -11,8 +11,9 @@ from app.models.base import utcnow
 from app.models.billing.call_audit import audit_calls
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price_schedule import in_force
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
 
 

@@ -1,7 +1,7 @@
 """Where personal data is kept, and what becomes of it when its person goes. security.md 29.
 
-Every column of text, JSON or bytes is in exactly one of the two lists below: a test goes over all tables. Erasure
-and the download of one's data both read the first.
+Every column of text, JSON or bytes is listed here or, where it is not personal, in the test that goes over all tables.
+Erasure and the download of one's data both read the first list.
 """
 
 import json
@@ -127,48 +127,6 @@ MENTIONS = {
 """Free text of admins and of ours, in which an address or a name may be mentioned: it is struck out."""
 
 STRUCK = "[deleted]"
-
-NOT_PERSONAL = {
-    "accounts": ("breaker", "kind", "frozen_by", "stripe_customer_id"),
-    "admin_changes": ("action", "subject", "subject_id"),
-    "api_keys": ("prefix", "secret_hash", "scopes", "models"),
-    "attachments": ("media_type", "excerpt"),
-    "auto_recharges": ("card_id", "pause_reason", "limit_notified_for"),
-    "brands": ("color", "logo_type"),
-    "chats": ("model",),
-    "disputes": ("stripe_id", "status"),
-    "document_revisions": ("state", "status", "operation", "error_code"),
-    "documents": ("kind",),
-    "invitations": ("role",),
-    "ledger_entries": ("kind", "key", "month"),
-    "limit_requests": ("state",),
-    "mailed_tokens": ("purpose",),
-    "memberships": ("role", "own_limit_period", "extras"),
-    "messages": ("role", "status", "error_code", "model"),
-    "outgoing_mails": ("key", "template"),
-    "payments": ("kind", "state", "currency", "stripe_session_id", "stripe_payment_intent_id", "stripe_invoice_id",
-                 "number"),
-    "recharges": ("state", "card_id", "stripe_customer_id", "stripe_payment_intent_id", "decline_code"),
-    "refunds": ("status", "stripe_id"),
-    "refusal_counts": ("code",),
-    "reratings": ("figures", "state", "reason", "preview"),
-    "refused_calls": ("model", "code"),
-    "spending_pauses": ("period", "model"),
-    "stripe_events": ("stripe_id", "type", "about", "state", "error"),
-    "former_stripe_ids": ("stripe_id", "price_id", "published_digest", "kind"),
-    "stripe_accounts": ("stripe_id",),
-    "subscriptions": ("status", "stripe_id", "stripe_session_id", "stripe_customer_id", "stripe_item_id",
-                      "stripe_price_id", "stripe_schedule_id", "currency", "rejected_for", "trial_card", "card_id"),
-    "sync_versions": ("stripe_id",),
-    "webhook_deliveries": ("key", "event", "body", "outcome"),
-    "usages": ("operation", "model", "state", "outcome", "source", "raw", "finish_reason", "answered_model",
-               "service_tier"),
-    "image_prices": ("*",),
-    **dict.fromkeys(("plans", "packs", "promotion_codes", "redemptions", "operations", "providers", "models",
-                     "model_prices", "settings", "daily_totals", "account_days", "call_audits",
-                     "spending_days", "lab_runs", "habits", "catalog_proposals"), ("*",)),
-}  # fmt: skip
-"""Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
 
 
 def strike_mentions(person: Person, *mentions: str) -> None:

@@ -57,7 +57,6 @@ __all__ = [
     "load_account_state",
     "lock_account_state",
     "reservation_of",
-    "reserve",
     "reserve_with",
     "settle",
     "settle_with",
@@ -113,16 +112,6 @@ def admit(actor: Actor, model: str | None = None) -> AccountState:
     return account_state
 
 
-def reserve(actor: Actor, prompt: Prompt, price: ModelPrice, **columns: Any) -> Reservation:
-    """Check the actor and hold the most that the prompt can cost, in one atomic step. Raises Refusal.
-
-    `price` is the one in force, from `AIModel.to_sell`. `columns` go onto the usage row: operation, chat_id, ...
-    The reservation's prompt may ask for less output than was asked, where the balance affords no more.
-    """
-    reservation, _no_ids = reserve_with(None, actor, prompt, price, **columns)
-    return reservation
-
-
 def reserve_with(
     extra: ExtraRows | None,
     actor: Actor,
@@ -134,9 +123,12 @@ def reserve_with(
     budget: ChatBudget | None = None,
     **columns: Any,
 ) -> Made:
-    """The same, with rows that begin with the call: the reservation and their ids. `check` may refuse the ceiling.
+    """Check the actor and hold the most that the prompt can cost, in one atomic step. Raises Refusal.
 
-    `budget` is that of the call's chat, where it has one.
+    `price` is the one in force, from `AIModel.to_sell`; `extra` are rows that begin with the call; `columns` go onto
+    the usage row: operation, chat_id, ... Returns the reservation and the rows' ids. Its prompt may ask for less
+    output than was asked, where the balance affords no more. `check` may refuse the ceiling; `budget` is that of the
+    call's chat, where it has one.
 
     PostgreSQL: the rules decide on what was read, and one statement writes it all if they still would; if not, twice
     again, then with the account held. `is_alone`: where no transaction has begun, that statement is one.
