@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from app import mailer
 from app.extensions import db
 from app.models.base import credits_figure, credits_string, credits_text
+from app.models.billing.allowance_refill import monthly_amount
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
@@ -161,7 +162,7 @@ def of_scheduled_change(subscription: Subscription, account: Account, before: Be
         plan=subscription.plan.name,
         next=coming.name,
         date=date_text(subscription.period_end),
-        credits=credits_text(coming.allowance_nanos),
+        credits=credits_text(monthly_amount(account, coming)),
         amount=money_text(coming.asked_cents, coming.currency),
         interval=coming.interval,
     )

@@ -11,6 +11,7 @@ from sqlalchemy import Row, select
 
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.billing.allowance_refill import monthly_amount
 from app.models.billing.subscription import Subscription
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import about_a_dollar, tax_note
@@ -36,6 +37,7 @@ def init_frame(app: Flask) -> None:
         spending_pauses,
         own_accounts,
         awaits_verification,
+        free_allowance,
         here,
         browser_owner,
         shown_account,
@@ -121,6 +123,12 @@ def own_accounts() -> Sequence[Row[int, str, str, str]]:
 def awaits_verification() -> bool:
     """Whether the caller's sends, and their free allowance, wait for the address to be confirmed."""
     return not current_user.is_verified and bool(Setting.get("require_verified_email"))
+
+
+def free_allowance() -> int:
+    """What the caller's account gets a month without paying: nothing for a team, or a second one of an address."""
+    account = current_user.account
+    return monthly_amount(account, account.plan)
 
 
 def here(path: str) -> bool:

@@ -42,7 +42,7 @@ def given(session: Database, address: str) -> tuple[int, int]:
 
 def test_the_free_allowance_waits_for_the_address(guest: Browser, post_office: PostOffice, session: Database) -> None:
     guest.sign_up("ada")
-    guest.get("/chat")
+    assert "Your credits arrive once you confirm." in guest.get("/chat").text
     assert given(session, ADA) == (0, 0)
     guest.get(post_office.link_to(ADA))
     assert given(session, ADA) == (500, 0)
@@ -86,7 +86,9 @@ def test_another_spelling_of_the_mailbox_gets_nothing(
     guest.get(post_office.link_to(ADA))
     second = new_browser()
     second.sign_up("Ada+second")
+    assert "Your credits arrive" not in second.get("/billing").text
     second.get(post_office.link_to("ada+second@example.com"))
+    assert "500 credits" not in second.get("/billing").text
     assert User.with_email("ada+second@example.com").is_verified
     assert given(session, "ada+second@example.com") == (0, 0)
 
