@@ -144,8 +144,8 @@ def test_clients_that_linger_do_not_hold_up_the_others(running: RunningApp, page
 def test_who_hangs_up_while_no_thread_is_free_begins_no_call(
     start_app: Callable[..., RunningApp], session: "scoped_session[Session]"
 ) -> None:
-    """One goes at once, and is served. Behind a client that lingers for two seconds one goes, one ends its own side
-    alone, one waits.
+    """One ends its own side alone, one goes at once: both are served. Behind a client that lingers for two seconds one
+    goes, one ends its own side alone, one waits.
     """
     key = people.api_key(people.person("ada", credits=1000 * CREDIT))
     session.commit()
@@ -153,8 +153,9 @@ def test_who_hangs_up_while_no_thread_is_free_begins_no_call(
     body = b'{"model": "demo-fast", "messages": [{"role": "user", "content": "hi"}]}'
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
     ask = head.encode() + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    with silent(running, ask):
-        pass
+    with silent(running, ask) as half_closed, silent(running, ask):
+        half_closed.shutdown(socket.SHUT_WR)
+        assert half_closed.recv(65536).split()[1] == b"200"
     with silent(running, b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"):
         time.sleep(0.3)
         with silent(running, ask):
@@ -163,7 +164,7 @@ def test_who_hangs_up_while_no_thread_is_free_begins_no_call(
             half_closed.shutdown(socket.SHUT_WR)
             statuses = [line.recv(65536).split()[1] for line in (half_closed, waiting)]
     assert statuses == [b"503", b"200"]
-    assert session.query(Usage).count() == 2
+    assert session.query(Usage).count() == 3
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-For", "Script-Name"])

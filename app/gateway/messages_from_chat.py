@@ -203,6 +203,7 @@ def tool_of(tool: Mapping[str, Any]) -> Fields:
     if tool.get("type") != "function":
         raise InvalidRequest({"tools": ["has a tool that is no function, which this model's provider does not know."]})
     function = mapping(tool.get("function"))
-    fields = {"name": function.get("name"), "input_schema": function.get("parameters") or {"type": "object"}}
+    schema = {"type": "object", **mapping(function.get("parameters"))}
+    fields = {"name": function.get("name"), "input_schema": schema}
     fields |= cache_mark(tool) or cache_mark(function)
     return fields | ({"description": function["description"]} if function.get("description") else {})

@@ -114,7 +114,7 @@ def test_what_is_marked_to_be_read_again_is_so_at_anthropic(ada: Program, provid
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t2", "content": inner, **at("block")}]},
         {"role": "user", "content": "And now?", **at("message")},
     ]
-    tool = {"type": "function", "function": {"name": "read"}, **at("tool")}
+    tool = {"type": "function", "function": {"name": "read", "parameters": {"required": ["path"]}}, **at("tool")}
     answer = ada.call("chat", model=ANTHROPIC_MODEL, messages=messages, tools=[tool], **at("request"))
     assert answer.status_code == 200, answer.text
     body = provider.last["body"]
@@ -133,3 +133,4 @@ def test_what_is_marked_to_be_read_again_is_so_at_anthropic(ada: Program, provid
     [name] = [key for key, one in marked.items() if "cache_control" in one]
     assert (place in name.split(), marked[name]["cache_control"]) == (True, MARK)
     assert isinstance(body["system"], list) == (place == "system")
+    assert body["tools"][0]["input_schema"] == {"type": "object", "required": ["path"]}
