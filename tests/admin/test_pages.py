@@ -12,6 +12,7 @@ from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
 from app.models.identity.user import User
 from app.models.operations.outbox import OutgoingMail
+from app.models.operations.outgoing_webhook import WebhookEndpoint
 from app.models.operations.webhook_event import StripeEvent
 from tests.browser.conftest import backstage
 from tests.support import browser as browsers
@@ -27,7 +28,7 @@ __all__ = ["backstage"]
 
 @pytest.fixture
 def addresses(backstage: Flask) -> list[str]:
-    """The sheets of one of each thing."""
+    """The sheets of one of each thing, some of them with a name that is one long word."""
     with backstage.app_context():
         ada = people.person("ada", credits=100 * CREDIT)
         mail = OutgoingMail.post("k", "ada@example.com", "refund", {})
@@ -37,14 +38,17 @@ def addresses(backstage: Flask) -> list[str]:
         db.session.add_all([payment, event])
         db.session.flush()
         person = db.session.scalars(select(User.id).where(User.email == "ada@example.com")).one()
-        plan = db.session.scalars(select(Plan.id).where(Plan.name == "Plus")).one()
+        plus = db.session.scalars(select(Plan).where(Plan.name == "Plus")).one()
+        WebhookEndpoint.make(None, f"https://example.com/{LONG_WORD}")
+        ada.name, plus.name, plan = LONG_WORD, LONG_WORD, plus.id
         shown = {"account": ada.id, "mail": mail.id, "payment": payment.id, "event": event.id, "user": person}
         db.session.commit()
     sheets = [f"/admin/{kind}/details/?id={identifier}" for kind, identifier in shown.items()]
     new = [f"/admin/{kind}/new/" for kind in ("plan", "pack", "price", "model", "provider")]
-    return [*sheets, *new, f"/admin/plan/edit/?id={plan}"]
+    return [*sheets, *new, f"/admin/plan/edit/?id={plan}", "/admin/code/new/", "/pricing"]
 
 
+LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitaensmuetzenabzeichen"
 AT_A_DESK = ("/admin/", "/admin/plan/", "/admin/plan/new/", "/admin/setting/", "/admin/registry/")
 
 
