@@ -74,10 +74,17 @@ def resolve(recharge_id: int) -> None:
     fetched = sent_before(attempt) if attempt.tries else None
     if fetched is not None:
         learn(recharge_id, fetched)
-    elif attempt.key_is_alive(utcnow()):
-        send(attempt)
-    else:
+    elif not attempt.key_is_alive(utcnow()):
         give_up(recharge_id)
+    elif is_allowed(attempt):
+        send(attempt)
+
+
+def is_allowed(attempt: Recharge) -> bool:
+    """Whether the settings of now let it be charged; else it waits, since an earlier request may have arrived."""
+    account = db.session.get_one(Account, attempt.account_id, populate_existing=True)
+    settings = AutoRecharge.of(account.id)
+    return settings is not None and settings.allows_open(utcnow())
 
 
 def send(attempt: Recharge) -> None:

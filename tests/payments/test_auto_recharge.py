@@ -8,6 +8,7 @@ import time_machine
 from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
+from app.jobs import commit
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.metering.refusal import Refusal
@@ -134,6 +135,40 @@ def test_a_500_that_is_replayed_for_its_key_is_looked_up(scenario: StripeScenari
     auto_recharge.recharge(scenario.account_id)
     auto_recharge.resolve(scenario.recharges()[0].id)
     assert (scenario.credits, scenario.charges()) == (5000, 1)
+
+
+def turn_off(scenario: StripeScenario) -> None:
+    auto_recharge_settings.turn_off(scenario.actor)
+
+
+def close(scenario: StripeScenario) -> None:
+    scenario.account.close()
+    commit()
+
+
+def allow_less(scenario: StripeScenario) -> None:
+    AutoRecharge.of(scenario.account_id).monthly_max_cents = 999
+    commit()
+
+
+def buy_by_hand(scenario: StripeScenario) -> None:
+    scenario.sandbox.control("faults", clear=True)
+    scenario.buy_pack()
+
+
+@pytest.mark.parametrize("change", [turn_off, close, allow_less, buy_by_hand])
+def test_an_attempt_that_never_arrived_is_not_sent_again_where_it_may_not_be_made_now(
+    scenario: StripeScenario, travel: Travel, change: Callable[[StripeScenario], None]
+) -> None:
+    scenario.turn_on_recharge()
+    fail(scenario, "drop_before")
+    auto_recharge.recharge(scenario.account_id)
+    change(scenario)
+    auto_recharge.resolve(scenario.recharges()[0].id)
+    assert (states(scenario), scenario.charges()) == (["open"], 0)
+    travel(timedelta(hours=24))
+    auto_recharge.resolve(scenario.recharges()[0].id)
+    assert (states(scenario), scenario.charges()) == (["canceled"], 0)
 
 
 def test_a_key_that_stripe_forgot_is_not_used_again(scenario: StripeScenario, travel: Travel) -> None:

@@ -154,8 +154,15 @@ class AutoRecharge(Model):
     def is_due(self, at: datetime) -> bool:
         """Whether an attempt may be made now: below the threshold, within the month's maximum, nothing paused."""
         is_rested = self.next_attempt_at is None or self.next_attempt_at <= at
-        is_spending = self.account.spending_paused_at is None
-        return self.is_acting and is_rested and is_spending and self.is_low() and not self.exceeds_month(at)
+        return is_rested and self.is_wanted() and not self.exceeds_month(at)
+
+    def is_wanted(self) -> bool:
+        return self.is_acting and self.account.spending_paused_at is None and self.is_low()
+
+    def allows_open(self, at: datetime) -> bool:
+        """Whether the open attempt may still be charged: what its owner wants may have changed since it was made."""
+        is_within = self.month_total_cents(at) <= self.monthly_max_cents
+        return is_within and self.is_wanted() and self.forbidden_by() is None
 
     def is_low(self) -> bool:
         """Whether allowance + credits are below the threshold, whatever the day's limit."""
