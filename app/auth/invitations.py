@@ -15,6 +15,7 @@ from app.models.billing.allowance_refill import give_free_credits
 from app.models.identity.account import Account
 from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
+from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import managers_only, public
 from app.web.blueprints import auth
@@ -80,6 +81,9 @@ def invite() -> ResponseReturnValue:
     by = Membership.of(current_user.user_id, account.id)
     if account.kind != "team" or account.closed_at or by is None or not by.can_manage:
         abort(403)
+    known = User.with_email(form.email.data)
+    if known and Membership.of(known.id, account.id):
+        raise InvalidRequest({"email": ["is a member of this team already."]})
     sent = Invitation.send(account, by.user, form.email.data, form.role.data)
     mailer.post(f"invitation:{sent.id}:{secrets.token_hex(4)}", sent.email, "invitation", invitation_id=sent.id)
     db.session.commit()

@@ -127,6 +127,14 @@ def test_inviting_again_sends_a_new_link_and_kills_the_old(
     assert session.query(Invitation).count() == 1
 
 
+def test_who_is_in_is_not_invited_again(link: str, ada: Browser, signed_in: Callable, session: Database) -> None:
+    """A role is changed at its place: joining again would change nothing."""
+    signed_in("bob").send(link)
+    refused = ada.send("/account/invitations", email=BOB.upper(), role="admin")
+    assert (refused.status_code, "is a member of this team already" in refused.text) == (400, True)
+    assert session.query(Invitation).filter_by(accepted_at=None).count() == 0
+
+
 def test_a_closed_team_takes_nobody_in(link: str, ada: Browser, signed_in: Callable) -> None:
     ada.send("/account/close", current_password=PASSWORD)
     assert signed_in("bob").send(link).status_code == 404
