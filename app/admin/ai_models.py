@@ -194,6 +194,7 @@ class ModelForm(RowForm):
 
 class ModelTable(BulkRetire, AdminTable):
     creates = edits = True
+    kept = "Calls of a retired model are refused from now on."
     one = "model"
     intro = "A model is offered when it's for sale, has an approved price, and its provider has a key."
     searches = "id or title"

@@ -37,6 +37,8 @@ class BulkRetire:
     @owners_only
     def retire_view(self) -> ResponseReturnValue:
         rows = [row for typed in request.form.getlist("id")[:MOST] if (row := self.get_one(typed))]
+        if not rows:
+            return self.go_back("Select at least one row.", ".index_view", "error")
         retired = []
         for row in rows:
             if self.retire(row):

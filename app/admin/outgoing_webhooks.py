@@ -1,6 +1,6 @@
 """The webhooks that the installation is sent, about all accounts; what was sent, and "send again"."""
 
-from flask import abort, redirect, request
+from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 
@@ -16,16 +16,21 @@ class WebhookPage(AdminPage):
     @expose("/")
     @owners_only
     def index(self) -> ResponseReturnValue:
-        endpoints = WebhookEndpoint.of(None)
-        return self.render("admin/webhooks.html", endpoints=endpoints, events=EVENTS, new_secret=shown_once())
+        return self.page()
+
+    def page(self, typed: str = "") -> str:
+        shown = {"endpoints": WebhookEndpoint.of(None), "events": EVENTS, "new_secret": shown_once()}
+        return self.render("admin/webhooks.html", typed=typed, **shown)
 
     @expose("/add/", methods=("POST",))
     @owners_only
     def add_view(self) -> ResponseReturnValue:
+        typed = request.form.get("url", "")
         try:
-            endpoint, secret = WebhookEndpoint.make(None, request.form.get("url", ""))
+            endpoint, secret = WebhookEndpoint.make(None, typed)
         except InvalidRequest as error:
-            return self.go_back(f"The address {' '.join(error.errors['url'])}", ".index", "error")
+            flash(f"The address {' '.join(error.errors['url'])}", "error")
+            return self.page(typed), 422
         self.record("webhook added", endpoint, changes={"url": [None, endpoint.url]})
         db.session.commit()
         keep_to_show(secret)

@@ -46,6 +46,8 @@ def test_every_retired_row_leaves_a_line(owner: AdminClient, session: Database, 
     ):
         ids = [str(one) for one in session.scalars(select(table.id).order_by(table.id.desc()).limit(3))]
         owner.post(f"/admin/{view}/retire/", id=ids)
+        said = owner.get(f"/admin/{view}/").text
+        assert ("3 of 3 retired" in said, "refused from now on" in said) == (True, view == "model")
         assert log.news() == [("retire", table.__tablename__, {column})] * 3
 
 
@@ -99,6 +101,8 @@ def test_what_is_done_to_people_leaves_a_line(owner: AdminClient, session: Datab
 def test_the_installations_webhooks_are_managed_and_leave_a_line(
     owner: AdminClient, session: Database, log: Log
 ) -> None:
+    refused = owner.post("/admin/webhooks/add/", url="https://ada:pass@example.com/hook")
+    assert (refused.status_code, 'value="https://ada:pass@example.com/hook"' in refused.text) == (422, True)
     added = owner.post("/admin/webhooks/add/", url="https://example.com/hook")
     assert (added.status_code, log.news()) == (302, [("webhook added", "webhook_endpoints", {"url"})])
     shown = owner.get("/admin/webhooks/").text
