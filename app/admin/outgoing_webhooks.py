@@ -4,7 +4,7 @@ from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 
-from app.admin.access import owners_only
+from app.admin.access import is_owner, owners_only
 from app.admin.model_view import AdminPage
 from app.extensions import db
 from app.models.metering.refusal import InvalidRequest
@@ -13,6 +13,9 @@ from app.web.shown_once import keep_to_show, shown_once
 
 
 class WebhookPage(AdminPage):
+    def is_visible(self) -> bool:
+        return is_owner()
+
     @expose("/")
     @owners_only
     def index(self) -> ResponseReturnValue:

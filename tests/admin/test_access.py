@@ -1,5 +1,6 @@
 """The admin's side doors are shut, and its pages strict. Who gets in where: `security/test_matrix.py`."""
 
+import re
 from collections.abc import Callable, Iterator
 
 from flask import Flask
@@ -58,6 +59,18 @@ def test_the_side_doors_of_flask_admin_are_shut(owner: AdminClient) -> None:
     ):
         for path in ("ajax/update/", "delete/", "action/"):
             assert owner.post(f"/admin/{view}/{path}", **fields).status_code == 403, (view, path)
+
+
+def test_the_support_is_offered_no_page_or_button_that_is_closed_to_it(support: AdminClient) -> None:
+    closed = []
+    for path in dict.fromkeys(re.findall(r'href="(/admin/[\w-]*/?)"', support.get("/admin/").text)):
+        page = support.get(path, follow_redirects=True)
+        closed += [path] if page.status_code != 200 else []
+        for tag, inside in re.findall(r"<form([^>]*)>(.*?)</form>", page.text, re.S):
+            if 'method="post"' in tag and "<button" in inside:
+                action = re.search(r'action="([^"]+)"', tag)
+                closed += [(path, tag)] if support.post(action[1] if action else path).status_code == 403 else []
+    assert closed == []
 
 
 def test_every_page_has_a_strict_policy_and_no_inline_script(owner: AdminClient) -> None:
