@@ -16,14 +16,40 @@ class Fields(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
 
-class Choice(Fields):
-    type: str | None = None
-    name: str | None = None
-
-
 class Source(Fields):
     type: str | None = None
     content: str | Objects | None = None
+
+
+class Function(Fields):
+    name: str | None = None
+    arguments: str | None = None
+    description: str | None = None
+    parameters: Object | None = None
+
+
+class Tool(Function):
+    type: str | None = None
+    function: Function | None = None
+    input_schema: Object | None = None
+    environment: Object | None = None
+    tools: "list[Tool] | None" = None
+
+
+class Allowed(Fields):
+    mode: str | None = None
+    tools: list[Tool] | None = None
+
+
+class Choice(Allowed):
+    type: str | None = None
+    name: str | None = None
+    function: Function | None = None
+    allowed_tools: Allowed | None = None
+
+
+class Addition(Fields):
+    definition: Tool | None = None
 
 
 class Part(Fields):
@@ -34,13 +60,7 @@ class Part(Fields):
     content: str | Objects | Object | None = None
     image_url: str | Object | None = None
     file: Object | None = None
-
-
-class Function(Fields):
-    name: str | None = None
-    arguments: str | None = None
-    description: str | None = None
-    parameters: Object | None = None
+    tool: Addition | None = None
 
 
 class Call(Fields):
@@ -62,14 +82,7 @@ class Message(Fields):
     call_id: str | None = None
     arguments: str | None = None
     output: str | Objects | Object | None = None
-
-
-class Tool(Function):
-    type: str | None = None
-    function: Function | None = None
-    input_schema: Object | None = None
-    environment: Object | None = None
-    tools: "list[Tool] | None" = None
+    tools: list[Tool] | None = None
 
 
 class Request(Fields):

@@ -108,7 +108,7 @@ def check_fields(dialect: str, body: Mapping[str, Any]) -> None:
         if not rules.get(name, absent)(value):
             raise not_priced(name, name in rules and name != "tools")
     for item in items_of(body):
-        if not all(rules["tools"](tools) for tools in tools_within(item)):
+        if not all(rules.get("tools", anything)(tools) for tools in tools_within(item)):
             raise not_priced("tools")
 
 

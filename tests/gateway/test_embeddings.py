@@ -83,7 +83,22 @@ def test_vectors_that_are_none_cost_nothing(ada: Program, replying: Callable[...
 
 
 BAD: dict[str, list[Any]] = {
-    "input": [None, "", [], [""], [1, "a"], [[]], [[1], []], {"a": 1}, [True], [-1], [1.5], ["a"] * 2049],
+    "input": [
+        None,
+        "",
+        [],
+        [""],
+        [1, "a"],
+        [[]],
+        [[1], []],
+        {"a": 1},
+        [{"a": 1}],
+        [{"tools": 1}],
+        [True],
+        [-1],
+        [1.5],
+        ["a"] * 2049,
+    ],
     "encoding_format": ["hex", 1],
     "dimensions": [0, -1, True, "3", 10**6],
     "model": ["", 3, OPENAI_MODEL],

@@ -108,6 +108,20 @@ WHOLE: dict[str, dict[str, Any]] = {
         "context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]},
     },
 }  # fmt: skip
+ALLOWED = {"mode": "auto", "tools": [{"type": "function", "function": {"name": "look"}}]}
+OTHERWISE: dict[str, list[dict[str, Any]]] = {
+    "chat": [{"tool_choice": {"type": "allowed_tools", "allowed_tools": ALLOWED}}],
+    "responses": [
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "look"}]}},
+        {"tools": [{"type": "shell", "environment": {"type": "local"}}]},
+        {"input": [{"type": "additional_tools", "role": "developer", "tools": [{"type": "shell", "environment": {}}]}]},
+    ],
+    "messages": [
+        {"messages": [{"role": "user", "content": [{"type": "tool_addition", "tool": {"definition": LOOK}}]}]}
+    ],
+}
+"""Fields that have another form as well."""
+
 WRONG: list[Any] = [
     None, True, -1, 1.5, 10**30, "", "wrong", "\0", "data:,", [], {}, [None], ["a"], [[]], {"a": 1}, {"type": 5},
     [{"type": {}}],
@@ -153,6 +167,10 @@ def test_a_wrong_type_anywhere_is_told_by_its_field(
     with app.test_request_context(PATHS[dialect], method="POST"):
         assert fields_told(dialect, whole, model) == set()
         told = {at: [fields_told(dialect, changed(whole, at, value), model) for value in WRONG] for at in paths(whole)}
+        for fields in OTHERWISE.get(form, ()) if dialect == form else ():
+            other = whole | fields
+            for at in paths(fields):
+                told[at] = [fields_told(dialect, changed(other, at, value), model) for value in WRONG]
     elsewhere = {
         "data:,",
         "source",
@@ -162,6 +180,7 @@ def test_a_wrong_type_anywhere_is_told_by_its_field(
         "input_audio",
         "audio",
         "images",
+        "tools",
     }
     for at, answers in told.items():
         assert set().union(*answers) <= {str(at[0])} | elsewhere, at
