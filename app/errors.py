@@ -61,11 +61,8 @@ WORDS = {
     500: "Something went wrong on our side. You were not charged, and we've recorded the problem.",
 }
 FOR_NOW: dict[type[Exception], tuple[int, str]] = {
-    Busy: (503, "busy"),
     TooManyReaders: (429, "rate_limited"),
-    HashingBusy: (503, "busy"),
-    ReadersBusy: (503, "busy"),
-    AccountBusy: (503, "busy"),
+    **dict.fromkeys((Busy, HashingBusy, ReadersBusy, AccountBusy), (503, "busy")),
 }
 """What is full at the moment; each says when to try again."""
 

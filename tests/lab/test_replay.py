@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,11 +13,10 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.lab.history import Past, worths_of
-from app.lab.record import Entry
+from app.lab.history import worths_of
 from app.lab.report import Report
-from app.lab.run import AccountRun, Run, reading
-from app.lab.scenario import Pair, Scenario, changed, terms_of
+from app.lab.run import reading
+from app.lab.scenario import Pair, Scenario, changed
 from app.lab.simulation import kinds, simulated
 from app.lab.user_kinds import seed_habits
 from app.models.billing.audit import audit
@@ -36,6 +33,7 @@ from app.models.metering.usage import Usage
 from app.models.operations.lab_run import Habit
 from app.models.operations.refused_call import RefusedCall
 from tests.lab.histories import BEGINS, Life, entries_between, live
+from tests.lab.told_run import Told
 from tests.support.people import CREDIT, LONG_AGO, model
 
 Database = scoped_session[Session]
@@ -66,53 +64,6 @@ def painter(models: None, session: Database) -> None:
         row.effective_from = row.approved_at = LONG_AGO
         session.add(row)
     session.commit()
-
-
-class ToldAccount(AccountRun):
-    """Tells of each entry that would stand, and what the account ends with."""
-
-    def __init__(self, run: Run, past: Past, told: Told) -> None:
-        super().__init__(run, past)
-        self.told = told
-
-    def enter(self, entry: Entry) -> list[tuple[str, str, int, int]]:
-        made = super().enter(entry)
-        self.told.entries[self.past.state.account_id] += made
-        return made
-
-    def finish(self) -> None:
-        super().finish()
-        state = self.replay.state
-        self.told.balances[state.account_id] = state.allowance, state.credits
-
-
-class ToldRun(Run):
-    told: Told
-
-    def account(self, past: Past, rows: Iterable[Any]) -> None:
-        one = ToldAccount(self, past, self.told)
-        for row in rows:
-            one.call(row)
-        one.finish()
-
-
-class Told:
-    """What a run tells, account by account."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario, self.report = scenario, Report()
-        self.entries: dict[int, list[Any]] = defaultdict(list)
-        self.balances: dict[int, tuple[int, int]] = {}
-
-    def run(self) -> Told:
-        run = ToldRun(self.scenario, terms_of(self.scenario), self.report)
-        run.told = self
-        last = 0
-        with reading() as connection:
-            while ids := run.slice(connection, last):
-                last = ids[-1]
-        self.report.close()
-        return self
 
 
 def test_nothing_changed_is_every_balance_entry_and_refusal_of_the_month(painter: None, session: Database) -> None:
