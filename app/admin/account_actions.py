@@ -72,7 +72,7 @@ class AccountActions:
             return self.back_to(account.id, self.put_on_plan(account.id, plan))
         asked = {"plan": [sold_title(account.plan), sold_title(plan)]}
         act = "change subscription"
-        return self.at_stripe(account, act, asked, lambda: subscriptions.change_plan(acting_for(account), plan))
+        return self.at_stripe(account, act, asked, lambda: changed(account, plan))
 
     def put_on_plan(self, account_id: int, plan: Plan) -> str:
         """Comp an account, or move it between plans without a price; the words for the admin."""
@@ -93,23 +93,21 @@ class AccountActions:
         """End the subscription at the period's end, or at once."""
         account, at_once = self.account_asked_for(), request.form.get("when") == "now"
         asked = {"subscription": [None, "cancelled at once" if at_once else "cancelled at the period's end"]}
-        return self.at_stripe(
-            account, "cancel subscription", asked, lambda: subscriptions.cancel(acting_for(account), at_once=at_once)
-        )
+        return self.at_stripe(account, "cancel subscription", asked, lambda: cancelled(account, at_once=at_once))
 
     def at_stripe(
-        self, account: Account, act: str, changes: dict[str, Any], ask: Callable[[], Any]
+        self, account: Account, act: str, changes: dict[str, Any], ask: Callable[[], str]
     ) -> ResponseReturnValue:
-        """Ask Stripe for something on an account's behalf; what it answers, in words."""
+        """Ask Stripe for something on an account's behalf; what came of it, in words."""
         account_id = account.id
         try:
-            ask()
+            text = ask()
         except (*OUTSIDE, Refusal, Conflict) as error:
             rollback()
             return self.back_to(account_id, f"Not done: {reason_of(error)}", "error")
         self.record(act, db.session.get_one(Account, account_id), reason=said_why(), changes=changes)
         commit()
-        return self.back_to(account_id, "Done.")
+        return self.back_to(account_id, text)
 
     @expose("/stop-recharge/", methods=("POST",))
     @owners_only
@@ -146,6 +144,25 @@ class AccountActions:
         )
         commit()
         return self.back_to(account.id, f"{money_text(refund.amount_cents)} will be refunded.")
+
+
+def changed(account: Account, plan: Plan) -> str:
+    """Another plan through Stripe: now, once its invoice is paid, or with the next period."""
+    must_pay = subscriptions.change_plan(acting_for(account), plan)
+    subscription = Subscription.live_of(account.id)
+    if subscription is None or subscription.plan_id == plan.id:
+        return f"This account is now on {plan.name}."
+    if must_pay or subscription.period_end is None:
+        return f"The change to {plan.name} waits until its invoice is paid: the owner finds it under Billing."
+    return f"This account moves to {plan.name} on {day_and_month(subscription.period_end)}."
+
+
+def cancelled(account: Account, *, at_once: bool) -> str:
+    subscriptions.cancel(acting_for(account), at_once=at_once)
+    subscription = Subscription.live_of(account.id)
+    if subscription is None or subscription.period_end is None:
+        return "The subscription has ended."
+    return f"The subscription ends on {day_and_month(subscription.period_end)}."
 
 
 def reason_of(error: Exception) -> str:
