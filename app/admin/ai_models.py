@@ -24,6 +24,7 @@ from app.models.catalog.plan import Plan
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.api_key import ApiKey
 from app.models.metering.usage import Usage
+from app.models.operations.lab_run import Habit
 
 KINDS = choices_of(
     [
@@ -53,7 +54,8 @@ ONLY = {
 """The one thing that a kind of provider makes; the others make everything."""
 
 USED = (
-    "This model has been used, or a plan, key, operation or model names it, so its id can't change. Add another model."
+    "This model has been used, or a plan, key, operation, user kind or model names it, so its id can't change. "
+    "Add another model."
 )
 NO_KEY_NAME = "Use capital letters, ending with _API_KEY."
 NO_ADDRESS_NAME = "Use capital letters, ending with _BASE_URL."
@@ -257,12 +259,13 @@ def added(model: AIModel) -> str:
 
 
 def is_named(name: str) -> bool:
-    """Whether a plan, a key, an operation or another model names it, which would lose it."""
+    """Whether a plan, a key, an operation, a kind of user or another model names it, which would lose it."""
     naming = (
         select(Plan.id).where(has_text(Plan.models, name)),
         select(ApiKey.id).where(has_text(ApiKey.models, name)),
         select(OperationRow.id).where(OperationRow.default_model == name),
         select(AIModel.id).where(AIModel.successor == name),
+        select(Habit.id).where(Habit.model == name),
     )
     return any(db.session.scalar(rows.limit(1)) is not None for rows in naming)
 

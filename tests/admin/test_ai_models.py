@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
 from app.models.catalog.provider_account import ProviderAccount
+from app.models.operations.lab_run import Habit
 from tests.admin.conftest import AdminClient, at_field
 
 SIZES = {"context_window": "8000", "max_output_tokens": "1000"}
@@ -33,13 +34,17 @@ def test_a_model_makes_what_its_providers_format_can(
 
 
 @pytest.mark.parametrize("name", ["renamed", "模型_é"])
-def test_a_model_that_a_plan_names_keeps_its_id(
+def test_a_model_that_a_plan_or_a_user_kind_names_keeps_its_id(
     owner: AdminClient, session: scoped_session[Session], name: str
 ) -> None:
     model = session.scalars(select(AIModel).order_by(AIModel.id)).first()
     path = f"/admin/model/edit/?id={model.id}"
     assert owner.fill(path, name=name).status_code == 302
-    session.scalars(select(Plan).where(Plan.name == "Plus")).one().models = [name]
-    session.commit()
-    refused = owner.fill(path, name="again")
-    assert (refused.status_code, "can&#39;t change" in at_field(refused.text, "name")) == (422, True)
+    plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
+    habit = {"people": 1, "plan_id": plus.id, "calls_per_day": 1, "input_tokens": 1, "output_tokens": 1}
+    for models, users in (([name], "another"), ([], name)):
+        plus.models = models
+        session.add(Habit(name=users, model=users, **habit))
+        session.commit()
+        refused = owner.fill(path, name="again")
+        assert (refused.status_code, "can&#39;t change" in at_field(refused.text, "name")) == (422, True)
