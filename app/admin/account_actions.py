@@ -68,6 +68,8 @@ class AccountActions:
         account, plan = self.account_asked_for(), Plan.find(request.form.get("plan", ""))
         if plan is None or account.kind == "house":
             abort(404)
+        if plan.status == "inactive":
+            return self.back_to(account.id, f"Not done: {plan.name} is inactive, its accounts get no usage.", "error")
         if Subscription.live_of(account.id) is None:
             return self.back_to(account.id, self.put_on_plan(account.id, plan))
         asked = {"plan": [sold_title(account.plan), sold_title(plan)]}

@@ -68,6 +68,17 @@ def test_an_account_is_comped(owner: AdminClient, ada: Account, session: scoped_
     assert session.scalars(select(AdminChange)).one().reason == "a friend of the house"
 
 
+def test_nobody_is_put_on_a_plan_that_was_made_inactive_meanwhile(
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
+) -> None:
+    plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
+    plus.status = "inactive"
+    session.commit()
+    owner.post("/admin/account/plan/", id=ada.id, plan=plus.id)
+    assert "Not done: Plus is inactive" in owner.get(f"/admin/account/details/?id={ada.id}").text
+    assert again(session, ada).plan.name == "Free"
+
+
 def test_a_comped_account_that_is_due_gets_its_month(
     owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
