@@ -36,11 +36,17 @@ def all_of_types(*prefixes: str) -> Rule:
 
 
 def is_of(item: Any, prefixes: Iterable[str]) -> bool:
+    """Whether a tool, or each of a namespace, is of these types; a namespace holds no other one."""
+    if not isinstance(item, Mapping) or item.get("type") != "namespace":
+        return is_one_of(item, prefixes)
+    tools = item.get("tools")
+    return tools is None or (isinstance(tools, list) and all(is_one_of(tool, prefixes) for tool in tools))
+
+
+def is_one_of(item: Any, prefixes: Iterable[str]) -> bool:
     if not isinstance(item, Mapping):
         return False
     kind = item.get("type") or "custom"
-    if kind == "namespace":
-        return all_of_types(*prefixes)(item.get("tools"))
     if kind == "shell":
         return "shell" in prefixes and (item.get("environment") or {}).get("type") == "local"
     return isinstance(kind, str) and any(

@@ -1,5 +1,6 @@
 """Every parameter that a vendor's package knows is passed and counted, or refused by its name: none slips through."""
 
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ PASSING = {
 }
 """What costs its tokens alone, by a person's reading of the vendors' pages; whatever is new is refused."""
 
+FUNCTION: dict[str, Any] = {"type": "function"}
+NESTED = reduce(lambda tool, _: {"type": "namespace", "tools": [tool]}, range(250), FUNCTION)
+"""As deep as the types of a request are looked at."""
+
 PRICED: list[tuple[str, dict[str, Any]]] = [
     ("chat", {"service_tier": "priority"}), ("chat", {"service_tier": "flex"}), ("chat", {"n": 2}),
     ("chat", {"prediction": {"type": "content", "content": "x"}}), ("chat", {"store": True}),
@@ -46,6 +51,7 @@ PRICED: list[tuple[str, dict[str, Any]]] = [
     ("responses", {"background": True}), ("responses", {"store": True}), ("responses", {"previous_response_id": "r"}),
     ("responses", {"service_tier": "priority"}), ("responses", {"tools": [{"type": "web_search"}]}),
     ("responses", {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
+    ("responses", {"tools": [NESTED]}),
     ("responses", {"tools": [{"type": "mcp", "server_url": "https://x"}]}), ("responses", {"conversation": "c"}),
     ("responses", {"reasoning": {"mode": "pro"}}), ("responses", {"background_options": {"completion_window": "2h"}}),
     ("messages", {"service_tier": "priority"}), ("messages", {"speed": "fast"}), ("messages", {"container": "c"}),
