@@ -58,20 +58,39 @@ def test_once_a_paid_year_is_over_the_next_invoice_is_waited_for(session: "scope
 UPGRADED = month(2) + (month(3) - month(2)) / 4
 
 
-def upgraded() -> tuple[Deal, Payment, int]:
+def upgraded(*, is_heard_first: bool = False) -> tuple[Deal, Payment, int]:
     """A year that is upgraded in its third month, the invoice of that, and by how much a month grows."""
     larger = Plan(
         name="Pro, by the year", interval="year", price_cents=60_000, allowance_override_nanos=31_000 * CREDIT
     )
     db.session.add(larger)
     deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
-    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
-    refill_if_due(deal.account, month(2))
     line = LineState("price_Pro, by the year", 9_000, True, UPGRADED, end)
     growth = replace(deal.invoice(0, UPGRADED, UPGRADED), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
+    if is_heard_first:
+        deal.follow(growth, period_end=end)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    refill_if_due(deal.account, month(2))
     deal.follow(growth, price_id="price_Pro, by the year")
     paid = db.session.query(Payment).filter_by(stripe_invoice_id="in_up").one()
     return deal, paid, 31_000 * CREDIT - deal.plan.allowance_nanos
+
+
+@pytest.mark.parametrize("is_heard_first", [False, True])
+def test_an_upgrade_counts_in_the_months_of_its_year_and_in_no_other(
+    session: "scoped_session[Session]", is_heard_first: bool
+) -> None:
+    """Heard of first, it waits for its year."""
+    deal, _paid, _growth = upgraded(is_heard_first=is_heard_first)
+    refill_if_due(deal.account, month(3))
+    assert deal.account.allowance_nanos == 31_000 * CREDIT
+    begins, ends = BEGIN.replace(year=2027), BEGIN.replace(year=2028)
+    line = LineState("price_Pro, by the year", 60_000, False, begins, ends)
+    next_year = replace(deal.invoice(0, begins, begins), stripe_id="in_2", payment_intent_id="pi_2", lines=(line,))
+    deal.follow(next_year, period_start=begins, period_end=ends)
+    refill_if_due(deal.account, month(1).replace(year=2027))
+    assert deal.account.entries()[0].month == "2027-02"
+    assert deal.account.allowance_nanos == 31_000 * CREDIT
 
 
 def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_session[Session]") -> None:

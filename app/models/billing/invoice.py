@@ -215,6 +215,8 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
         return
     more = growth(subscription, sale.before.plan, sale.before.line.starts_at) if sale.before else 0
     refill(account, plan, amount, key=key, **columns)
+    for former in Payment.of_year(subscription.id):
+        former.monthly_nanos = 0
     subscription.allowance_nanos = payment.monthly_nanos = amount
     subscription.paid_until = line.ends_at
     subscription.come_into_force()

@@ -152,12 +152,13 @@ class Payment(Model):
 
     @classmethod
     def of_year(cls, subscription_id: int) -> "list[Payment]":
-        """What pays for the months of the running year: its invoice, and those of upgrades since."""
+        """What pays for the months of the running year: its invoice, and those of upgrades within it."""
         year = cls.last_period_of(subscription_id)
         if year is None:
             return []
-        since = cls.subscription_id == subscription_id, cls.state == "paid", cls.id >= year.id
-        return list(db.session.scalars(select(cls).where(*since).order_by(cls.id)))
+        grown = cls.subscription_id == subscription_id, cls.state == "paid", cls.period_start.is_(None)
+        query = select(cls).where(*grown, cls.monthly_nanos > 0).order_by(cls.id)
+        return [year, *db.session.scalars(query)]
 
     @classmethod
     def waiting(cls, before: datetime) -> "list[Payment]":
