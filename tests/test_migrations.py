@@ -1,6 +1,7 @@
 """Migrations run up, down and up again on both databases, and make what the models say."""
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,6 +13,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.plan import CreditPack
 from app.models.identity.account import Account
+from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.metering.held_call import made_price
 from app.models.metering.usage import Usage
@@ -109,26 +111,35 @@ def test_volume_and_recovery_codes_move_into_their_owners_and_back(bare_app: Fla
 
 
 @IN_TURNS
-def test_what_members_used_is_counted_again_on_the_way_down(whole_app: Flask) -> None:
-    """0042 drops the counter: what runs counts as reserved, what has ended as paid."""
+def test_what_members_used_and_were_granted_is_added_up_on_the_way_down(whole_app: Flask) -> None:
+    """0042 drops the counter: what runs counts as reserved, what has ended as paid. 0045: an ended grant is over."""
     with whole_app.app_context():
         db.session.add(price := made_price())
         owner = User.join("ada@example.com", "Ada", "a long password")
         team = Account.open(owner, kind="team", name="Ferries")
+        Membership.of(owner.id, team.id).extras = [(5, "2026-01-31"), (7, "2099-02-28"), (9, "2099-01-31")]
         call = {
             "account_id": team.id,
             "user_id": owner.id,
             "model": "m",
             "price": price,
             "max_output_tokens": 1,
+            "day": utcnow().date(),
+            "reserved_nanos": 7,
+            "allowance_paid_nanos": 5,
         }
-        call |= {"day": utcnow().date(), "reserved_nanos": 7, "allowance_paid_nanos": 5}
         db.session.add_all((Usage(**call, state="running"), Usage(**call, state="settled")))
         db.session.commit()
     migrated(whole_app, "downgrade", "0041")
     with whole_app.app_context():
         counted = db.session.scalars(text("SELECT used_nanos FROM memberships ORDER BY id")).all()
+        granted = db.session.execute(text("SELECT extra_nanos, extra_until FROM memberships ORDER BY id")).all()
     assert counted == [0, 12]  # before hers, that of the seed's admin
+    assert [(nanos, until and str(until)) for nanos, until in granted] == [(0, None), (16, "2099-01-31")]
+    migrated(whole_app, "upgrade")
+    with whole_app.app_context():
+        regained: list[Any] = [*db.session.scalars(select(Membership.extras).order_by(Membership.id))]
+    assert regained == [[], [[16, "2099-01-31"]]]
     close(whole_app)
 
 

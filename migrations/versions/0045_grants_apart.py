@@ -5,7 +5,7 @@ Revises: 0044
 Create Date: 2026-11-30 07:05:00.000000
 
 """
-from datetime import date
+from datetime import UTC, date, datetime
 
 from alembic import op
 import sqlalchemy as sa
@@ -32,10 +32,11 @@ def upgrade():
 def downgrade():
     op.add_column('memberships', sa.Column('extra_nanos', sa.BigInteger(), nullable=False, server_default='0'))
     op.add_column('memberships', sa.Column('extra_until', sa.Date(), nullable=True))
+    today = datetime.now(UTC).date()
     for member_id, extras in op.get_bind().execute(sa.select(members.c.id, members.c.extras)).all():
-        if extras:
-            days = [date.fromisoformat(until) for _nanos, until in extras]
-            fill(member_id, extra_nanos=sum(nanos for nanos, _until in extras), extra_until=min(days))
+        held = [(nanos, day) for nanos, until in extras if (day := date.fromisoformat(until)) >= today]
+        if held:
+            fill(member_id, extra_nanos=sum(nanos for nanos, _day in held), extra_until=min(day for _nanos, day in held))
     op.drop_column('memberships', 'extras')
 
 
