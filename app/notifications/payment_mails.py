@@ -15,6 +15,7 @@ from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.stripe_objects import is_credit_note
 from app.models.billing.subscription import UNPAID, Subscription
+from app.models.catalog.worth import tax_note
 from app.models.identity.account import Account
 from app.models.operations.outgoing_webhook import WebhookDelivery
 from app.notifications.people_mails import of_parked
@@ -165,6 +166,7 @@ def of_scheduled_change(subscription: Subscription, account: Account, before: Be
         credits=credits_text(monthly_amount(account, coming)),
         amount=money_text(coming.asked_cents, coming.currency),
         interval=coming.interval,
+        tax=tax_note(),
     )
 
 

@@ -7,6 +7,8 @@ import pytest
 import time_machine
 
 from app.extensions import db
+from app.mail_message import compose
+from app.mailer import completed
 from app.models.base import utcnow
 from app.models.billing.allowance_refill import next_refill
 from app.models.billing.auto_recharge import is_being_paid
@@ -14,6 +16,7 @@ from app.models.billing.payment import Payment
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.setting import Setting
 from app.models.metering.member_limit import next_month
+from app.models.operations.outbox import OutgoingMail
 from app.payments import auto_recharge, checkout, subscriptions
 from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
@@ -71,6 +74,14 @@ def test_a_plan_refills_by_its_net_and_an_upgrade_grows_as_it_was_shown(
     given = scenario.account.allowance_nanos
     assert [preview.monthly_nanos, comes.amount] == pytest.approx([given, given], rel=0.001)
     assert scenario.is_explained()
+
+
+def test_a_mail_of_a_plan_to_come_says_that_tax_is_added(scenario: StripeScenario) -> None:
+    collect("exclusive")
+    scenario.subscribe("Pro")
+    scenario.change("Plus")
+    [told] = db.session.query(OutgoingMail).filter_by(template="plan_change_scheduled")
+    assert "$20.00 a month plus tax." in compose(told.to, told.template, completed(told) or {}).body
 
 
 def test_a_discount_and_tax_within_the_price_go_together(scenario: StripeScenario) -> None:
