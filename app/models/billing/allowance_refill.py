@@ -68,7 +68,7 @@ def refill_if_due(account: Account, at: datetime | None = None) -> None:
     account.period_end = anniversary(account.billing_anchor, months + 1)
     month = f"{account.period_start:%Y-%m}"
     if not has_refill_for(account, account.plan, month) and not is_had_elsewhere(account, account.plan):
-        amount, columns = monthly_amount(account, account.plan), dict[str, int]()
+        amount, columns = amount_of_plan(account, account.plan), dict[str, int]()
         if subscription := Subscription.in_force_for(account.id):
             amount, columns = take_share_of_year(subscription, amount)
         key = refill_key(account, account.plan, month)
@@ -91,7 +91,8 @@ def take_share_of_year(subscription: Subscription, at_most: int) -> tuple[int, d
 
     What refunds and disputes hold back of it is taken as they take from the months before, and comes back so.
     """
-    amount, payments = share_of_year(subscription, at_most), Payment.of_year(subscription.id)
+    payments = Payment.of_year(subscription.id)
+    amount = share_of_year(payments, at_most)
     for payment in payments:
         whole, refunded = payment.monthly_nanos, payment.share_refunded(payment.monthly_nanos)
         payment.worth_nanos += whole
@@ -102,9 +103,8 @@ def take_share_of_year(subscription: Subscription, at_most: int) -> tuple[int, d
     return amount, {"subscription_id": subscription.id, "payment_id": payments[0].id} if payments else {}
 
 
-def share_of_year(subscription: Subscription, at_most: int) -> int:
+def share_of_year(payments: list[Payment], at_most: int) -> int:
     """A month within a paid year: as it was at the year's invoice and at upgrades, less what of them was refunded."""
-    payments = Payment.of_year(subscription.id)
     return sum(map(month_of, payments)) if payments else at_most
 
 
@@ -130,9 +130,14 @@ def is_trusted(account: Account) -> bool:
 
 
 def monthly_amount(account: Account, plan: Plan) -> int:
-    """What the plan gives a month; a team gets nothing for free, and an address gets it once."""
+    """What the account gets of the plan a month: an address gets the free allowance once."""
+    return 0 if is_had_elsewhere(account, plan) else amount_of_plan(account, plan)
+
+
+def amount_of_plan(account: Account, plan: Plan) -> int:
+    """What the plan gives such an account a month; a team gets nothing for free."""
     if plan.is_free:
-        return 0 if account.kind == "team" or is_had_elsewhere(account, plan) else plan.allowance_nanos
+        return 0 if account.kind == "team" else plan.allowance_nanos
     subscription = Subscription.in_force_for(account.id)
     return sold_monthly(subscription, plan) if subscription else plan.allowance_nanos
 
@@ -237,7 +242,7 @@ def next_of_year(account: Account, subscription: Subscription, at: datetime) -> 
         return None
     begins = max(at, account.period_end)
     comes = first_open_month(account, account.plan, account.billing_anchor, begins)
-    amount = share_of_year(subscription, monthly_amount(account, account.plan))
+    amount = share_of_year(Payment.of_year(subscription.id), amount_of_plan(account, account.plan))
     if not amount or not is_within_paid_year(subscription, comes):
         return None
     return NextRefill(comes, amount, account.plan)
