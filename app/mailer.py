@@ -79,10 +79,13 @@ def link(endpoint: str, **values: Any) -> str:
 
 
 def deliver(mail_id: int) -> None:
-    """Send a posted mail, once however often this runs. What fails is tried again by `sweep`, later and later."""
+    """Send a posted mail, once however often this runs. What fails is tried again by `sweep`, later and later.
+
+    The attempt is counted before it is made: a mail that cannot be written is given up like one that is not taken.
+    """
     mail = None if Setting.get("is_paused") else OutgoingMail.claim(mail_id)
+    db.session.commit()
     if mail is None:
-        db.session.rollback()
         return
     context = completed(mail)
     message = compose(mail.to, mail.template, context) if context is not None else None
@@ -123,7 +126,11 @@ def sweep() -> int:
     mails = [] if Setting.get("is_paused") else OutgoingMail.due()
     db.session.rollback()
     for mail_id in mails:
-        deliver(mail_id)
+        try:
+            deliver(mail_id)
+        except Exception:  # those behind it do not wait for its fault
+            log.exception("mail not written", extra={"mail": mail_id})
+            db.session.rollback()
     return len(mails)
 
 

@@ -87,6 +87,17 @@ def test_a_mail_that_one_worker_has_is_nobody_elses(session: Database) -> None:
     assert OutgoingMail.claim(mail_id) is None
 
 
+def test_a_mail_that_cannot_be_written_is_tried_again_and_keeps_no_other_waiting(
+    session: Database, mailbox: Mailbox
+) -> None:
+    outbox.post("test:0", ADA, "verify", user_id=0)
+    post()
+    session.commit()
+    assert (outbox.sweep(), [str(mail["To"]) for mail in mailbox.mails]) == (2, [ADA])
+    attempts = session.query(OutgoingMail.attempts).order_by(OutgoingMail.id).all()
+    assert (attempts, outbox.sweep()) == ([(1,), (1,)], 0)
+
+
 def test_a_mail_that_was_sent_can_be_sent_again_with_the_same_words(session: Database, mailbox: Mailbox) -> None:
     post(name="Ada")
     session.commit()
