@@ -9,7 +9,7 @@ from flask_admin import expose
 from flask_admin.form import BaseForm
 from flask_login import current_user
 from wtforms import Field, HiddenField, SelectField, StringField
-from wtforms.validators import Length
+from wtforms.validators import Length, ValidationError
 
 from app.admin.access import is_owner
 from app.admin.form_fields import Count, Credits, Dollars, DollarsPerMillion, Percent, Required, choices_of
@@ -17,6 +17,7 @@ from app.admin.model_view import STALE, AdminPage, digest_of
 from app.extensions import db
 from app.models.billing.currency_choice import choose_currency, fault_of
 from app.models.catalog.setting import DEFINITIONS, Definition, Setting
+from app.models.identity.email_address import checked_address, one_line
 from app.models.operations.audit_log import AdminChange
 
 CURRENCY = ("currency", "currency_rate")
@@ -35,6 +36,16 @@ def text(definition: Definition, **options: Any) -> Any:
     return StringField(validators=[*needed, Length(definition.lowest, definition.highest)], **options)
 
 
+def email(definition: Definition, **options: Any) -> Any:
+    return StringField(filters=[one_line], validators=[Length(max=definition.highest), address_or_none], **options)
+
+
+def address_or_none(_form: BaseForm, field: Field) -> None:
+    """The field holds an address that mail can be sent to, or nothing: a mail with any other cannot be written."""
+    if field.data and checked_address(field.data) is None:
+        raise ValidationError("Enter a valid email address.")
+
+
 def flag(_definition: Definition, **options: Any) -> Any:
     return SelectField(choices=FLAGS, coerce=lambda value: {True: "1", False: "0"}.get(value, value), **options)
 
@@ -50,6 +61,7 @@ FIELDS: dict[str, Callable[..., Any]] = {
     "count": bounded(Count),
     "basis_points": bounded(Percent),
     "text": text,
+    "email": email,
     "flag": flag,
     "choice": choice,
 }

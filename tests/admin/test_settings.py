@@ -36,6 +36,7 @@ OUT_OF_BOUNDS = (
     ("overdraft", "-1"), ("default_margin", "100"), ("parallel_calls", "0"), ("parallel_calls", "NaN"),
     ("registration", "maybe"), ("require_verified_email", "2"), ("brand_name", ""), ("brand_name", "x" * 61),
     ("max_output_tokens", "255"), ("welcome_credit", "1e3"),
+    ("support_email", "a@"), ("support_email", "Müller, Help <help@example.com>"),
 )  # fmt: skip
 
 
@@ -46,6 +47,12 @@ def test_a_value_out_of_bounds_is_refused_at_its_field(owner: AdminClient, sessi
         refused[key, typed] = (answer.status_code, 'class="errors"' in at_field(answer.text, key))
     assert refused == dict.fromkeys(OUT_OF_BOUNDS, (422, True))
     assert stored(session) == {}
+
+
+def test_the_address_of_the_support_is_one_or_none(owner: AdminClient, session: scoped_session[Session]) -> None:
+    for typed in ("help@example.com", ""):
+        assert owner.fill("/admin/setting/", support_email=typed).status_code == 302
+        assert stored(session) == {"support_email": typed}
 
 
 def test_unknown_keys_are_not_stored(owner: AdminClient, session: scoped_session[Session]) -> None:

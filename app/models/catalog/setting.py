@@ -19,7 +19,7 @@ from app.models.catalog.currency import CURRENCIES
 @dataclass(frozen=True)
 class Definition:
     """One setting: `kind` is credits (stored as nanos), money (cents), dollars (nanos), count,
-    basis_points, flag, choice or text.
+    basis_points, flag, choice, email or text.
 
     `lowest` and `highest` bound a number, or the length of a text.
     """
@@ -46,7 +46,7 @@ class Definition:
     def parse(self, text: str) -> Any:
         """The value of a stored text; ValueError names what is wrong."""
         value: Any = text
-        if self.kind == "text":
+        if self.kind in {"text", "email"}:
             fits, rule = self._takes(len(text)), f"{self.lowest} to {self.highest} characters long"
         elif self.kind == "choice":
             fits, rule = text in self.choices, f"one of: {', '.join(self.choices)}"
@@ -94,7 +94,7 @@ DEFINITIONS = {
             group="Brand and sign-up",
         ),
         Definition(
-            "support_email", "text", "",
+            "support_email", "email", "",
             "Gets customers' questions and replies. Leave empty to list them only under Support requests.", 0, 254,
             group="Brand and sign-up",
         ),
