@@ -149,6 +149,19 @@ def test_who_keeps_us_waiting_is_left_in_time_and_asked_once_a_sweep(
     assert len(receiver.heard) == 3
 
 
+def test_an_endpoint_that_takes_nothing_keeps_no_other_waiting(account: Account, receiver: Receiver) -> None:
+    """However much waits for it, and for how long."""
+    away, _ = WebhookEndpoint.make(None, "http://127.0.0.1:1/")
+    for number in range(300):
+        post(account, f"recharge:{number}:done")
+    WebhookEndpoint.make(account.id, receiver.url)
+    post(account, "recharge:300:done")
+    due = WebhookDelivery.due()
+    assert ([endpoint_id for _, endpoint_id in due[:3]].count(away.id), len(due)) == (2, 200)
+    assert WebhookDelivery.claim(due[0][0]).endpoint_id == away.id
+    assert WebhookDelivery.due()[0][1] != away.id
+
+
 def test_a_sweep_leaves_room_for_other_jobs(
     account: Account, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

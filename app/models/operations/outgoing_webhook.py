@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import InvalidToken
 from flask import current_app
 from sqlalchemy import ColumnElement, UniqueConstraint, func, or_, select, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.extensions import db
 from app.models.base import Model, insert_once, partial_index, refers_to, utcnow
@@ -130,9 +130,17 @@ class WebhookDelivery(Sendable):
 
     @classmethod
     def due(cls) -> list[tuple[int, int]]:
-        """What is to be sent now, the oldest first: ids of deliveries, with those of their endpoints."""
+        """What is to be sent now: ids of deliveries, with those of their endpoints.
+
+        The oldest of each endpoint come first, those of one that has failed last: nobody waits for what another one
+        does not take.
+        """
+        tried = aliased(cls)
+        failing = select(tried.endpoint_id).where(tried.delivered_at.is_(None), tried.attempts > 0)
+        has_failed = cls.endpoint_id.in_(failing.where(tried.attempts < cls.RETRIES.most))
+        turn = func.row_number().over(partition_by=cls.endpoint_id, order_by=cls.id)
         live = select(cls.id, cls.endpoint_id).join(WebhookEndpoint).where(*cls.is_to_send())
-        live = live.where(WebhookEndpoint.removed_at.is_(None)).order_by(cls.id).limit(200)
+        live = live.where(WebhookEndpoint.removed_at.is_(None)).order_by(has_failed, turn, cls.id).limit(200)
         return [(row.id, row.endpoint_id) for row in db.session.execute(live)]
 
     @classmethod
