@@ -199,6 +199,7 @@ def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     if behaviour == "pending_if_incomplete" and set(params) - MAY_PEND:
         extra = sorted(set(params) - MAY_PEND)[0]
         raise invalid("When `payment_behavior=pending_if_incomplete`, this parameter is not supported.", extra)
+    forget_conflicting(sandbox, subscription, params)
     change = planned(sandbox, subscription, params)
     if not change.bill_now:
         subscription.setdefault("_pending_lines", []).extend(change.lines)
@@ -240,17 +241,19 @@ def take_lines(subscription: Thing, change: Change) -> list[Thing]:
 def pend(sandbox: Sandbox, subscription: Thing, change: Change, invoice: Thing) -> Thing:
     """The change waits for its invoice: applied when that is paid, forgotten (and the invoice void) after 23 hours."""
     invoice["_pending_update"] = subscription["id"]
-    subscription["_pending_draft"] = change.draft
+    changed = {name: value for name, value in change.draft.items() if value != subscription.get(name)}
+    subscription["_pending_draft"] = changed
     invoices.finalize(sandbox, invoice)
     invoices.attempt(sandbox, invoice, off_session=False)
     if invoice["status"] == "open":
-        sandbox.change(subscription, UPDATED, pending_update=pending_fields(sandbox, change.draft))
+        sandbox.change(subscription, UPDATED, pending_update=pending_fields(sandbox, change.draft, changed))
     return subscription
 
 
-def pending_fields(sandbox: Sandbox, draft: Thing) -> dict[str, Any]:
+def pending_fields(sandbox: Sandbox, draft: Thing, changed: Thing) -> dict[str, Any]:
     return {
         "billing_cycle_anchor": draft["billing_cycle_anchor"],
+        "cancel_at_period_end": changed.get("cancel_at_period_end"),
         "expires_at": sandbox.now + PENDING_LASTS,
         "subscription_items": copy.deepcopy(draft["items"]["data"]),
         "trial_end": draft["trial_end"],
@@ -271,6 +274,14 @@ def apply_pending(sandbox: Sandbox, invoice: Thing) -> None:
 
 def replace_pending(sandbox: Sandbox, subscription: Thing) -> None:
     if subscription["pending_update"]:
+        expire_pending(sandbox, subscription)
+
+
+def forget_conflicting(sandbox: Sandbox, subscription: Thing, params: Params) -> None:
+    """A change of the cancel that says something else than the update that waits ends that update."""
+    waiting = (subscription["pending_update"] or {}).get("cancel_at_period_end")
+    asked = flag(params, "cancel_at_period_end") if "cancel_at_period_end" in params else waiting
+    if waiting is not None and asked != waiting:
         expire_pending(sandbox, subscription)
 
 

@@ -200,12 +200,15 @@ def use_card(customer_id: str, card_id: str) -> None:
 
 
 def upgrade(subscription: Subscription, plan: Plan, key: str) -> None:
-    """The dearer plan now: prorated, invoiced at once, and only taken over once that invoice is paid."""
+    """The dearer plan now: prorated, invoiced at once, and only taken over once that invoice is paid, which takes back
+    a cancel too."""
     wanted: Params = {
         "items": [{"id": subscription.stripe_item_id or "", "price": plan.asked_price_id or ""}],
         "proration_behavior": "always_invoice",
         "payment_behavior": "pending_if_incomplete",
     }
+    if subscription.cancel_at_period_end:
+        wanted["cancel_at_period_end"] = False
     if subscription.is_trialing:
         wanted["proration_behavior"] = "none"
     stripe_id = subscription.stripe_id or ""

@@ -43,26 +43,34 @@ def test_an_upgrade_is_prorated_and_grows_the_allowance_by_what_is_left(scenario
     assert scenario.last(Payment).price_cents == (10000 - 2000) // 2
 
 
-def test_an_upgrade_that_does_not_pay_changes_nothing(scenario: StripeScenario) -> None:
+def test_an_upgrade_that_does_not_pay_takes_back_what_was_to_follow_and_says_so(
+    scenario: StripeScenario, customer: CustomerClient
+) -> None:
     scenario.subscribe("Plus", card="fails_later")
+    scenario.change("Starter")
     card = scenario.subscription.card_id
     scenario.sandbox.control("card", payment_method=card, behaviour="decline")
+    assert "undoes your change to Starter" in customer.page(f"/billing/change/{scenario.plan('Pro').id}").text
     address = scenario.change("Pro")
-    assert address
+    assert (bool(address), scenario.subscription.pending_plan, scenario.subscription.next_cents) == (True, None, 2000)
     assert (scenario.account.plan.name, scenario.allowance) == ("Plus", 10000)
 
 
-@pytest.mark.parametrize(("behaviour", "plan"), [("success", "Pro"), ("decline", "Free")])
-def test_a_cancel_is_undone_by_an_upgrade_that_is_paid_and_by_no_other(
-    scenario: StripeScenario, behaviour: str, plan: str
-) -> None:
+@pytest.mark.parametrize("paid", ["at once", "at its page", "never"])
+def test_a_cancel_is_undone_by_an_upgrade_that_is_paid_and_by_no_other(scenario: StripeScenario, paid: str) -> None:
     scenario.subscribe("Plus", card="fails_later")
     subscriptions.cancel(scenario.actor)
+    behaviour = "success" if paid == "at once" else "decline"
     scenario.sandbox.control("card", payment_method=scenario.subscription.card_id, behaviour=behaviour)
-    scenario.change("Pro")
+    page = scenario.change("Pro")
+    assert scenario.subscription.cancel_at_period_end == (paid != "at once")
+    if paid == "at its page":
+        scenario.sandbox.post(str(page).removeprefix(scenario.sandbox.url) + "/pay", card="success")
+        scenario.deliver()
+    plan = "Free" if paid == "never" else "Pro"
     assert scenario.subscription.cancel_at_period_end == (plan == "Free")
     scenario.renew()
-    assert scenario.account.plan.name == plan
+    assert (scenario.account.plan.name, scenario.is_explained()) == (plan, True)
 
 
 def test_upgrade_downgrade_upgrade_mints_nothing(scenario: StripeScenario) -> None:
@@ -82,6 +90,7 @@ def test_a_downgrade_waits_for_the_periods_end_and_can_be_undone(scenario: Strip
     subscriptions.resume(scenario.actor)
     scenario.renew()
     assert scenario.account.plan.name == "Pro"
+    assert scenario.plan("Plus").terms_locked_at
     scenario.change("Plus")
     assert scenario.account.plan.name == "Pro"
     assert scenario.subscription.pending_plan.name == "Plus"
