@@ -136,6 +136,8 @@ def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str
         return subscribe(buyer, PlanOrder(plan, request_key=request_key))
     check_paid(subscription)
     product_sync.publish(plan)
+    if not plan.is_free:
+        plan.lock_terms()
     (upgrade if subscription.is_upgrade(plan) else change_later)(subscription, plan)
     look_again(subscription)
     return str(subscription.pay_url) if subscription.pay_url else None
