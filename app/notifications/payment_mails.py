@@ -164,7 +164,7 @@ def of_scheduled_change(subscription: Subscription, account: Account, before: Be
         next=coming.name,
         date=date_text(subscription.period_end),
         credits=credits_text(monthly_amount(account, coming)),
-        amount=money_text(coming.asked_cents, coming.currency),
+        amount=money_text(subscription.next_cents, coming.currency),
         interval=coming.interval,
         tax=tax_note(),
     )

@@ -177,7 +177,7 @@ def event(stripe_id: str) -> Notice:
 
 
 def subscription(stripe_id: str) -> state.SubscriptionState:
-    wanted = ["latest_invoice", "default_payment_method", "schedule"]
+    wanted = ["latest_invoice", "default_payment_method", "schedule.phases.items.price"]
     with asking() as v1:
         return mapping.subscription(plain(v1.subscriptions.retrieve(stripe_id, {"expand": wanted})))
 

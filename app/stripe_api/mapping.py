@@ -58,6 +58,7 @@ def label_of(method: Answer) -> str:
 def subscription(answer: Answer) -> SubscriptionState:
     items = tuple(map(item, answer["items"]["data"])) or (nothing_sold(answer),)
     first, latest = items[0], answer.get("latest_invoice")
+    following = next_prices(answer.get("schedule"), min(one.period_end for one in items))
     return SubscriptionState(
         stripe_id=answer["id"],
         status=answer["status"],
@@ -74,7 +75,8 @@ def subscription(answer: Answer) -> SubscriptionState:
         trial_end=moment(answer.get("trial_end")),
         ended_at=moment(answer.get("ended_at")),
         schedule_id=id_of(answer.get("schedule")),
-        next_price_ids=next_prices(answer.get("schedule"), min(one.period_end for one in items)),
+        next_price_ids=tuple(id_of(one) or "" for one in following),
+        next_cents=amounts_of(following),
         pay_url=latest.get("hosted_invoice_url") if isinstance(latest, dict) and latest["status"] == "open" else None,
         card=card(answer.get("default_payment_method")),
         metadata=dict(answer.get("metadata") or {}),
@@ -97,12 +99,17 @@ def nothing_sold(answer: Answer) -> ItemState:
     return ItemState("", "", instant(answer["created"]), instant(answer["created"]))
 
 
-def next_prices(schedule: Answer | str | None, period_end: datetime) -> tuple[str, ...]:
-    """The prices of the phase that begins with the next period."""
+def next_prices(schedule: Answer | str | None, period_end: datetime) -> list[Answer | str]:
+    """The prices of the phase that begins with the next period, whole or by their ids."""
     phases = schedule.get("phases") or [] if isinstance(schedule, dict) else []
     coming = (phase for phase in phases if phase["start_date"] >= int(period_end.timestamp()))
-    prices = (id_of(one.get("price")) for one in next(coming, {"items": []})["items"])
-    return tuple(price for price in prices if price)
+    return [one["price"] for one in next(coming, {"items": []})["items"] if one.get("price")]
+
+
+def amounts_of(prices: list[Answer | str]) -> dict[str, int]:
+    """By its id what each asks for one, where that was sent."""
+    whole = (one for one in prices if isinstance(one, dict))
+    return {one["id"]: one["unit_amount"] for one in whole if one.get("unit_amount") is not None}
 
 
 def invoice(answer: Answer) -> InvoiceState:

@@ -112,13 +112,17 @@ def test_who_subscribes_in_a_sale_stays_at_its_price(scenario: StripeScenario, c
     assert later.last_payment("invoice").price_cents == 2000
 
 
-def test_a_change_that_began_in_a_sale_is_at_its_price_once_the_sale_is_over(scenario: StripeScenario) -> None:
+def test_a_change_that_began_in_a_sale_is_at_its_price_once_the_sale_is_over(
+    scenario: StripeScenario, customer: CustomerClient
+) -> None:
     scenario.subscribe("Pro")
     put_on_sale(scenario, "Plus", 1500)
     scenario.change("Plus")
     scenario.plan("Plus").sale_price_cents = scenario.plan("Plus").sale_ends_at = None
     db.session.commit()
     scenario.publish("Plus")
+    scenario.receive("customer.subscription.updated", {"id": str(scenario.subscription.stripe_id)})
+    assert customer.page("/billing").text.count("$15") == 2
     scenario.renew()
     paid = scenario.last_payment("invoice")
     assert (scenario.subscription.price_cents, paid.state, paid.price_cents) == (1500, "paid", 1500)

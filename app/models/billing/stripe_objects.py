@@ -99,7 +99,8 @@ class ItemState:
 class SubscriptionState:
     """`status` is an open word: one that is not known gives no rights. `pay_url` mends an unpaid invoice.
 
-    `item_id`, `price_id` and the period are those of the first item, until `of` chooses another one.
+    `item_id`, `price_id` and the period are those of the first item, until `of` chooses another one. `next_cents`: what
+    the prices of the next period ask for one, where Stripe said it.
     """
 
     stripe_id: str
@@ -117,6 +118,7 @@ class SubscriptionState:
     ended_at: datetime | None = None
     schedule_id: str | None = None
     next_price_ids: tuple[str, ...] = ()
+    next_cents: dict[str, int] = field(default_factory=dict)
     pay_url: str | None = None
     card: CardState | None = None
     metadata: dict[str, str] = field(default_factory=dict)

@@ -60,6 +60,7 @@ class Subscription(Model):
     stripe_price_id: Mapped[str | None]
     stripe_schedule_id: Mapped[str | None]
     price_cents: Mapped[int]
+    pending_price_cents: Mapped[int | None]
     currency: Mapped[str]
     period_start: Mapped[datetime | None]
     period_end: Mapped[datetime | None]
@@ -128,8 +129,7 @@ class Subscription(Model):
         """Those that must not go on so: not wanted, of a closed account, on an inactive plan or moving to one."""
         gone = or_(cls.rejected_at.is_not(None), Account.closed_at.is_not(None))
         ended = select(Plan.id).where(Plan.status == "inactive")
-        is_retired = cls.plan_id.in_(ended) | cls.pending_plan_id.in_(ended)
-        retired = is_retired & cls.cancel_at_period_end.is_(False)
+        retired = (cls.plan_id.in_(ended) | cls.pending_plan_id.in_(ended)) & cls.cancel_at_period_end.is_(False)
         query = select(cls.id).join(Account, Account.id == cls.account_id)
         running = cls.status.in_((*LIVE, "incomplete")), cls.stripe_id.is_not(None)
         query = query.where(*running, cls.former_account_id.is_(None), or_(gone, retired))
@@ -194,8 +194,9 @@ class Subscription(Model):
 
     @property
     def next_cents(self) -> int:
-        """What the next period costs: at the price that it was begun at, or of the plan that follows."""
-        return self.pending_plan.asked_cents if self.pending_plan else self.price_cents
+        """What the next period costs: at the price that it was begun at, or at which what follows was scheduled."""
+        following: int = self.pending_plan.asked_cents if self.pending_plan else self.price_cents
+        return following if self.pending_price_cents is None else self.pending_price_cents
 
     @property
     def gives_rights(self) -> bool:
@@ -244,13 +245,12 @@ class Subscription(Model):
         if state.card:
             self.card_id, self.card_label = state.card.stripe_id, state.card.label
         self.move_to(item)
-        self.pending_plan = self.next_plan(state)
+        self.pending_plan, self.pending_price_cents = self.next_terms(state)
 
     def own_item(self, state: SubscriptionState) -> ItemState:
         """The item that sells our plan; the one that we know, or the first, where none does."""
         first = ItemState(state.item_id, state.price_id, state.period_start, state.period_end)
-        known = self.stripe_item_id
-        items = state.items or (first,)
+        known, items = self.stripe_item_id, state.items or (first,)
         return min(items, key=lambda item: (self.plan_of(item.price_id) is None, item.stripe_id != known))
 
     def move_to(self, item: ItemState) -> None:
@@ -260,12 +260,13 @@ class Subscription(Model):
             self.plan, self.stripe_price_id = plan, item.price_id
             self.price_cents = known if item.unit_cents is None else item.unit_cents
 
-    def next_plan(self, state: SubscriptionState) -> Plan | None:
+    def next_terms(self, state: SubscriptionState) -> tuple[Plan | None, int | None]:
         """What follows at the period's end: a scheduled price, or after a cancel the free plan that was chosen."""
         if state.next_price_ids and state.price_id not in state.next_price_ids:
-            return next(filter(None, map(self.plan_of, state.next_price_ids)), None)
+            ours = ((self.plan_of(one), state.next_cents.get(one)) for one in state.next_price_ids)
+            return next((terms for terms in ours if terms[0]), (None, None))
         chosen = state.metadata.get("next_plan_id") if state.is_ending else None
-        return Plan.find(chosen) if chosen else None
+        return (Plan.find(chosen) if chosen else None), None
 
     def plan_of(self, price_id: str | None) -> Plan | None:
         """The plan that a price at Stripe belongs to, older prices of it included; None for what we do not sell."""
