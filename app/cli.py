@@ -60,11 +60,20 @@ def init_app(app: Flask) -> None:
 def seed() -> None:
     """Add missing plans, packs, models and prices, and the first admin."""
     seeds.seed_catalogue()
-    email = os.environ.get("ADMIN_EMAIL") or "admin@example.com"
-    password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
     db.session.commit()
-    if password:
+    email = os.environ.get("ADMIN_EMAIL") or ("" if seeds.has_owner() else "admin@example.com")
+    if email and (password := made_admin(email)):
         click.echo(f"Admin: {email} {password}")
+
+
+def made_admin(email: str) -> str | None:
+    """Make that address an owner; the password of a person who is new."""
+    try:
+        password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
+    except seeds.NotTheirs as reason:
+        raise click.ClickException(str(reason)) from reason
+    db.session.commit()
+    return password
 
 
 @click.command()
@@ -123,8 +132,7 @@ def create_admin(email: str) -> None:
         validate_email(email, check_deliverability=False)
     except EmailNotValidError as fault:
         raise click.BadParameter(f"{email!r} is not a valid email address.") from fault
-    password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
-    db.session.commit()
+    password = made_admin(email)
     click.echo(f"Admin: {email} {password}" if password else f"{email} is an admin.")
 
 

@@ -16,9 +16,11 @@ from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
+from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.email_address import known_as
 from app.models.identity.user import User
+from app.models.operations.audit_log import AdminChange
 
 CREDITS = NANOS_PER_CREDIT
 NO_COLUMNS = {
@@ -147,11 +149,23 @@ def columns_of(listed: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in listed.items() if name not in NO_COLUMNS}
 
 
+def has_owner() -> bool:
+    """Whether somebody can already do everything in the admin."""
+    return db.session.scalar(select(User.id).where(User.admin_role == "owner").limit(1)) is not None
+
+
+class NotTheirs(Exception):
+    """The address is not known to be its person's; the message says what to do."""
+
+
 def seed_admin(email: str, password: str | None) -> str | None:
-    """Make that address an owner of the installation; returns the password of a person who is new."""
+    """Make that address an owner of the installation; returns the password of a person who is new.
+
+    NotTheirs for an account that anybody may have made with it, or that is disabled.
+    """
     person = User.with_email(email)
     if person:
-        person.admin_role = "owner"
+        appoint(person)
         return None
     password = password or secrets.token_urlsafe(12)
     person = User(email=known_as(email), name="Admin", admin_role="owner")
@@ -161,3 +175,14 @@ def seed_admin(email: str, password: str | None) -> str | None:
     db.session.flush()
     Account.open(person)
     return password
+
+
+def appoint(person: User) -> None:
+    if person.disabled_at:
+        raise NotTheirs(f"{person.email} is disabled. Enable it in the admin first, or use another email.")
+    if not person.is_verified and Setting.get("require_verified_email"):
+        raise NotTheirs(f"{person.email} signed up here and isn't confirmed: follow the link in its email first.")
+    if person.admin_role != "owner":
+        changes = {"admin_role": [person.admin_role, "owner"], "by": [None, "command line"]}
+        person.admin_role = "owner"
+        AdminChange.note(person.id, "appoint", person, changes=changes)

@@ -3,9 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 
+import pytest
 from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
+from app.models.identity.user import User
+from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient
 
 
@@ -105,3 +109,36 @@ def test_with_a_host_of_its_own_it_is_nowhere_else(app: Flask, client_of: Callab
     here = owner.get("/admin/", headers={"Host": "127.0.0.1"})
     assert here.status_code in {200, 302}
     assert b"Page not found" not in here.data
+
+
+def test_nobody_becomes_an_owner_by_an_address_that_they_have_not_confirmed(
+    app: Flask, session: scoped_session[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can sign up with the address that an operator will name, or with the seed's own."""
+    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
+    eve, commands = User.with_email("admin@example.com"), app.test_cli_runner()
+    eve.email_verified_at = eve.admin_role = None
+    session.commit()
+    for command in (["seed"], ["user", "create-admin", eve.email]):
+        refused = commands.invoke(args=command)
+        session.rollback()
+        assert (refused.exit_code, "confirmed" in refused.output, eve.admin_role) == (1, True, None)
+    eve.verify_email()
+    session.commit()
+    assert commands.invoke(args=["user", "create-admin", eve.email]).exit_code == 0
+    session.rollback()
+    change = session.query(AdminChange).one()
+    assert (eve.admin_role, change.subject_id, change.changes["by"][1]) == ("owner", str(eve.id), "command line")
+
+
+def test_a_later_seed_makes_no_second_owner(
+    app: Flask, owner: AdminClient, session: scoped_session[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An owner of the installation took the first one's rights away."""
+    monkeypatch.delenv("ADMIN_EMAIL", raising=False)
+    first = User.with_email("admin@example.com")
+    first.admin_role = None
+    session.commit()
+    assert app.test_cli_runner().invoke(args=["seed"]).exit_code == 0
+    session.rollback()
+    assert first.admin_role is None
