@@ -45,8 +45,9 @@ class AccountActions:
         account: Account = self.row_asked_for()
         return account
 
-    def back_to(self, account_id: int, text: str, category: str = "success") -> ResponseReturnValue:
-        return self.go_back(text, ".details_view", category, id=account_id)
+    def back_to(self, account_id: int, text: str, category: str = "success", **typed: str) -> ResponseReturnValue:
+        """`typed` stands in the form again."""
+        return self.go_back(text, ".details_view", category, id=account_id, **typed)
 
     @expose("/freeze/", methods=("POST",))
     @owners_only
@@ -129,15 +130,17 @@ class AccountActions:
         """Pay a payment back, whole or in part; what was credited for it is taken back when Stripe has done it."""
         account = Account.locked(self.account_asked_for().id)
         payment = Payment.find(request.form.get("payment", ""), account_id=account.id) or abort(404)
+        typed = {"payment": str(payment.id), "amount": request.form.get("amount", "")[:20], "reason": said_why()}
         if not said_why():
-            return self.back_to(account.id, "Enter a reason. Nothing was refunded.", "error")
+            return self.back_to(account.id, "Enter a reason. Nothing was refunded.", "error", **typed)
         if request.form.get("left") != str(refundable_cents(payment)):
-            return self.back_to(account.id, "Part of this was refunded in the meantime. Check and try again.", "error")
+            text = "Part of this was refunded in the meantime. Check and try again."
+            return self.back_to(account.id, text, "error", **typed)
         try:
             refund = request_refund(payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id)
         except (InvalidRequest, ValueError) as error:
             rollback()
-            return self.back_to(account.id, f"Nothing was refunded: {error}", "error")
+            return self.back_to(account.id, f"Nothing was refunded: {error}", "error", **typed)
         self.record(
             "refund",
             account,

@@ -113,9 +113,12 @@ def test_a_refund_that_cannot_be_is_refused(
     owner: AdminClient, ada: Account, session: scoped_session[Session], amount: str, reason: str
 ) -> None:
     payment = paid(session, ada)
-    owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, left=1000, amount=amount, reason=reason)
+    sent = {"id": ada.id, "payment": payment.id, "left": 1000, "amount": amount, "reason": reason}
+    answer = owner.post("/admin/account/refund/", **sent)
     session.rollback()
     assert session.scalars(select(Refund)).all() == []
+    shown = owner.get(answer.location).text
+    assert (f'placeholder="all" value="{amount}"' in shown, f'size="14" value="{reason}"' in shown) == (True, True)
 
 
 def test_another_accounts_payment_is_not_found(
