@@ -138,9 +138,10 @@ def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str
     product_sync.publish(plan)
     if not plan.is_free:
         plan.lock_terms()
-    (upgrade if subscription.is_upgrade(plan) else change_later)(subscription, plan)
+    is_upgrade = subscription.is_upgrade(plan)
+    (upgrade if is_upgrade else change_later)(subscription, plan)
     look_again(subscription)
-    return str(subscription.pay_url) if subscription.pay_url else None
+    return str(subscription.pay_url) if is_upgrade and subscription.pay_url else None
 
 
 def upgrade(subscription: Subscription, plan: Plan) -> None:

@@ -54,6 +54,8 @@ def test_an_upgrade_that_does_not_pay_takes_back_what_was_to_follow_and_says_so(
     address = scenario.change("Pro")
     assert (bool(address), scenario.subscription.pending_plan, scenario.subscription.next_cents) == (True, None, 2000)
     assert (scenario.account.plan.name, scenario.allowance) == ("Plus", 10000)
+    assert scenario.change("Starter") is None
+    assert scenario.subscription.pending_plan.name == "Starter"
 
 
 @pytest.mark.parametrize("paid", ["at once", "at its page", "never"])
