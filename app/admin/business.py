@@ -11,12 +11,13 @@ from app.admin.cell_formats import sold_title
 from app.admin.dashboard_figures import Books, Range, plan_titles
 from app.extensions import db
 from app.models.billing.payment import Payment
+from app.models.billing.refund import kept_cents
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.worth import in_cents, usual_payment_fee
 from app.models.identity.account import Account
 
-NET = Payment.price_cents - Payment.refunded_cents
+NET = kept_cents()
 CHARGED = Payment.price_cents > 0
 TREND_MONTHS, A_MONTH = 6, timedelta(days=30)
 EARNING = ("active", "past_due")
@@ -131,7 +132,7 @@ def sold_plans(books: Books) -> list[Sold]:
 
 def sold_packs(books: Books) -> list[Sold]:
     """By pack, bought or recharged."""
-    worth = func.sum(Payment.worth_nanos - Payment.refund_taken_nanos)
+    worth = func.sum(Payment.worth_nanos - Payment.refund_taken_nanos - Payment.dispute_taken_nanos)
     columns = CreditPack, func.count(), func.sum(NET), func.sum(Payment.price_cents), worth
     rows = paid(books.within, *columns).join(CreditPack, CreditPack.id == Payment.pack_id)
     grouped = rows.group_by(CreditPack.id).order_by(CreditPack.id)

@@ -99,7 +99,7 @@ def comparison(within: Range) -> list[tuple[str, str, str]]:
     """(what, in this period, in as many before them)."""
     now, then = business.figures_of(within), business.figures_of(business.before(within))
     rows: list[tuple[str, str, Callable[[Any], str]]] = [
-        ("Revenue after refunds", "revenue_cents", money_text),
+        ("Revenue after refunds, disputes and tax", "revenue_cents", money_text),
         ("Stripe's fee (estimated)", "fee_cents", money_text),
         ("Monthly recurring at the end", "mrr_cents", money_text),
         ("Revenue per paying account", "arpu_cents", money_text),

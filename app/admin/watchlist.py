@@ -10,6 +10,7 @@ from app.admin.dashboard_figures import Range, account_rows
 from app.extensions import db
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
 from app.models.billing.payment import Payment
+from app.models.billing.refund import kept_cents
 from app.models.billing.subscription import UNPAID, Subscription
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import unit_nanos
@@ -38,7 +39,7 @@ def tops(since: datetime, within: Range) -> Select[Any]:
     )
     costs = cost.group_by(use.c.account_id).subquery()
     paid = (
-        select(Payment.account_id, func.sum(Payment.price_cents - Payment.refunded_cents).label("cents"))
+        select(Payment.account_id, func.sum(kept_cents()).label("cents"))
         .where(Payment.state == "paid", within.holds(Payment.paid_at))
         .group_by(Payment.account_id)
         .subquery()

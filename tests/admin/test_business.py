@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.admin import business
+from app.admin import business, watchlist
 from app.admin.dashboard_figures import Range, books_of
+from app.extensions import db
 from app.models.billing.payment import Payment
+from app.models.billing.refund import Dispute
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
@@ -72,6 +74,13 @@ def test_plans_and_packs_say_what_they_leave(sold: Account) -> None:
         59,
         -59,
     )
+    for payment in db.session.query(Payment).filter(Payment.paid_at > NOW - timedelta(days=3)):
+        lost = {"stripe_id": f"dp_{payment.id}", "payment_id": payment.id, "account_id": payment.account_id}
+        db.session.add(Dispute(status="lost", **lost))
+    db.session.commit()
+    lines = [*business.sold_plans(books), *business.sold_packs(books)]
+    assert [line.revenue_cents for line in lines if line.payments] == [0, 0]
+    assert [int(row.revenue_cents) for row in watchlist.losing(WITHIN)] == [0]
 
 
 @pytest.mark.databases("sqlite", "postgresql")

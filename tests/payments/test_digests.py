@@ -14,7 +14,7 @@ from app.extensions import db
 from app.mail_message import compose
 from app.mailer import completed
 from app.models.billing.payment import Payment
-from app.models.billing.refund import Refund
+from app.models.billing.refund import Dispute, Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
@@ -92,12 +92,16 @@ def test_it_says_what_was_used_and_how_long_the_rest_lasts(ada: Account) -> None
 
 
 def test_the_founders_figures_are_those_of_the_overview(ada: Account) -> None:
-    """What was refunded comes off; a subscription that nobody wanted is not one that ended."""
+    """Refunds, lost disputes and tax come off; a subscription that nobody wanted is not one that ended."""
     at, plan = MONDAY - timedelta(days=2), db.session.query(Plan).filter_by(name="Plus").one()
     sold = {"kind": "pack", "account_id": ada.id, "state": "paid", "currency": "usd", "paid_at": at}
-    paid = [Payment(price_cents=cents, **sold) for cents in (2000, 500)]
+    paid = [Payment(price_cents=cents, **sold) for cents in (2000, 500, 700)]
+    paid.append(Payment(price_cents=1200, total_cents=1200, tax_cents=200, **sold))
     db.session.add_all(paid)
     db.session.flush()
+    for number, status in enumerate(("lost", "needs_response", "won"), 1):
+        at_stripe = {"payment_id": paid[0 if status == "won" else 2].id, "stripe_id": f"dp_{number}", "created_at": at}
+        db.session.add(Dispute(account_id=ada.id, status=status, **at_stripe))
     for status, cents in (("succeeded", 300), ("failed", 500)):
         refund = Refund.want(paid[0], cents, reason="")
         refund.status, refund.refunded_at = status, at
@@ -107,9 +111,9 @@ def test_the_founders_figures_are_those_of_the_overview(ada: Account) -> None:
         db.session.add(ended)
     db.session.commit()
     texts = digests.business_texts(MONDAY.date())
-    assert (texts["revenue"], texts["lost"]) == ({"usd": 2200}, 1)
+    assert (texts["revenue"], texts["lost"]) == ({"usd": 3200}, 1)
     books = books_of(Range(MONDAY.date() - timedelta(days=7), MONDAY.date() - timedelta(days=1)))
-    assert (books.sum("revenue_cents"), books.sum("lost")) == (2200, 1)
+    assert (books.sum("revenue_cents"), books.sum("lost")) == (3200, 1)
 
 
 def test_nothing_used_or_chosen_is_no_mail(ada: Account) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Subquery, func, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Subquery, case, cast, func, select, union_all
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
@@ -68,15 +69,6 @@ class Refund(Model):
         return {**self.payment.labels, "refund_id": str(self.id)}
 
 
-def revenue_between(begins: datetime, ends: datetime) -> Subquery:
-    """(at, currency, cents) of what was paid, and of what was refunded, which is negative."""
-    columns = Payment.paid_at.label("at"), Payment.currency.label("currency"), Payment.price_cents.label("cents")
-    came = select(*columns).where(Payment.state == "paid", Payment.paid_at >= begins, Payment.paid_at < ends)
-    made = Refund.status.not_in(NOT_MADE), Refund.refunded_at >= begins, Refund.refunded_at < ends
-    back = select(Refund.refunded_at, Payment.currency, -Refund.amount_cents).join(Refund.payment).where(*made)
-    return union_all(came, back).subquery()
-
-
 class Dispute(Model):
     """A payment that its payer's bank asks back. `opened_count`: how often it was opened against us."""
 
@@ -93,6 +85,37 @@ class Dispute(Model):
     @property
     def is_against_us(self) -> bool:
         return self.status in AGAINST_US
+
+
+NOT_REFUNDED = Payment.price_cents - Payment.refunded_cents
+OF_PAYMENT = Dispute.payment_id == Payment.id, Dispute.status.in_(AGAINST_US)
+
+
+def untaxed(cents: Any) -> ColumnElement[int]:
+    """What of an amount of a payment is ours: without its part of the tax, half up."""
+    total = cast(Payment.total_cents, BigInteger)
+    net = (2 * cast(cents, BigInteger) * (total - Payment.tax_cents) + total) // (2 * total)
+    return case(((Payment.tax_cents > 0) & (total > 0), net), else_=cents)
+
+
+def kept_cents() -> ColumnElement[int]:
+    """What is left of a payment after refunds, disputes and tax."""
+    is_lost = select(Dispute.id).where(*OF_PAYMENT).correlate(Payment).exists()
+    return case((is_lost, 0), else_=untaxed(NOT_REFUNDED))
+
+
+def revenue_between(begins: datetime, ends: datetime) -> Subquery:
+    """(at, currency, cents without tax) of what was paid, and of what refunds and disputes took, which is negative."""
+    columns = Payment.currency.label("currency"), untaxed(Payment.price_cents).label("cents")
+    came = select(Payment.paid_at.label("at"), *columns)
+    came = came.where(Payment.state == "paid", Payment.paid_at >= begins, Payment.paid_at < ends)
+    made = Refund.status.not_in(NOT_MADE), Refund.refunded_at >= begins, Refund.refunded_at < ends
+    back = select(Refund.refunded_at, Payment.currency, -untaxed(Refund.amount_cents)).join(Refund.payment).where(*made)
+    first = func.min(Dispute.created_at).label("at")
+    opened = select(Dispute.payment_id, first).where(Dispute.status.in_(AGAINST_US)).group_by(Dispute.payment_id)
+    lost = opened.having(first >= begins, first < ends).subquery()
+    gone = select(lost.c.at, Payment.currency, -untaxed(NOT_REFUNDED)).join(lost, lost.c.payment_id == Payment.id)
+    return union_all(came, back, gone).subquery()
 
 
 def follow_refunds(payment: Payment, account: Account, states: Iterable[RefundState]) -> list[Refund]:
