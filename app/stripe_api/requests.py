@@ -208,7 +208,7 @@ def upgrade(subscription: Subscription, plan: Plan, key: str) -> None:
         "payment_behavior": "pending_if_incomplete",
     }
     if subscription.cancel_at_period_end:
-        wanted["cancel_at_period_end"] = False
+        wanted["cancel_at_period_end"], key = False, f"{key}-goes-on"
     if subscription.is_trialing:
         wanted["proration_behavior"] = "none"
     stripe_id = subscription.stripe_id or ""

@@ -14,7 +14,7 @@ from app.extensions import db
 from app.jobs import commit
 from app.models.billing.payment import Payment
 from app.models.operations.webhook_event import StripeEvent
-from app.payments import jobs, refunds
+from app.payments import jobs, refunds, subscriptions
 from tests.conftest import IS_LONG
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people
@@ -41,6 +41,7 @@ def subscribe(scenario: StripeScenario, client: FlaskClient) -> Work:
 
 def upgrade(scenario: StripeScenario, client: FlaskClient) -> Work:
     scenario.subscribe("Plus")
+    subscriptions.cancel(scenario.actor)
     return asked(scenario, client, "PATCH", "/api/subscription", {"plan_id": str(scenario.plan("Pro").id)})
 
 
@@ -102,7 +103,7 @@ def test_killed_at_each_step_it_ends_as_if_it_had_not_been(
         person.seen = scenario.seen
         work = story(person, client)
         was_killed = is_killed_at(step, app, work)
-        work()
+        assert getattr(work(), "status_code", 200) < 300
         end_all(person)
         figures = (person.credits, round(person.allowance, -2), person.account.plan.name)
         assert (step, figures) == (step, STORIES[story])
