@@ -18,13 +18,14 @@ from typing import Any
 from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from app.config import read_plain
 from app.db.watchdog import watchdog
 from app.generation.registry import live
 from app.intake import LATER, Incoming, Waiting
 from app.web.departure import LONG_WAIT, has_hung_up, has_left
 
 APP_ENV = os.environ.get("APP_ENV", "production")
-PROXY_COUNT = int(os.environ.get("PROXY_COUNT") or "0")
+PROXY_COUNT, PORT = (read_plain(os.environ, name) for name in ("PROXY_COUNT", "PORT"))
 SILENCE = 30
 """Seconds that one write on a connection may take."""
 
@@ -120,10 +121,9 @@ def peer_of(conn: TConn) -> str:
     return conn.client[0] if isinstance(conn.client, tuple) else ""
 
 
-bind = f"{'0.0.0.0' if APP_ENV == 'production' else '127.0.0.1'}:{os.environ.get('PORT', '5000')}"  # noqa: S104
+bind = f"{'0.0.0.0' if APP_ENV == 'production' else '127.0.0.1'}:{PORT}"  # noqa: S104
 worker_class = StreamWorker
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "264"))
+workers, threads = (read_plain(os.environ, name) for name in ("WEB_CONCURRENCY", "WEB_THREADS"))
 preload_app = True
 timeout = 60
 keepalive = 75 if PROXY_COUNT else 10

@@ -19,6 +19,7 @@ INSTANCE = ROOT / "instance"
 MAIL_PORTS = {"smtp": 25, "smtps": 465, "smtp+tls": 587}
 MAIL_FORM = "must be smtp://, smtp+tls:// or smtps://, then user:password@host:port"
 CELERY_WORD = re.compile(r"(ssl_cert_reqs=)CERT_(NONE|OPTIONAL|REQUIRED)")
+SENDER = re.compile(r'(("[^"\r\n]*"|[^<>",:@\r\n]*) *<[^\s<>@,]+@[^\s<>@,]+>)|([^\s<>@,]+@[^\s<>@,]+)')
 FAMILY = re.compile(r"(?<=[?&])family=[046]&?|[?&]family=[046]$")
 """Which kind of address to look for, as ioredis wants it: redis-py looks for both."""
 
@@ -50,6 +51,8 @@ def driver_url(variable: str, url: str) -> str:
             raise unusable(variable, fault) from None
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         return f"sqlite:///{ROOT / url.removeprefix('sqlite:///')}"
+    if not url.startswith("sqlite:"):
+        raise ConfigurationError(f"{variable} must begin with postgresql:// or sqlite:///.")
     return url
 
 
@@ -104,7 +107,9 @@ def mail_settings(environ: Mapping[str, str]) -> dict[str, Any]:
 
     `smtps://` speaks TLS from the first byte, `smtp+tls://` after STARTTLS, as `smtp://` does at port 587.
     """
-    sender = environ.get("MAIL_FROM") or "Tollgate <no-reply@localhost>"
+    sender = environ.get("MAIL_FROM", "").strip() or "Tollgate <no-reply@localhost>"
+    if not SENDER.fullmatch(sender):
+        raise ConfigurationError(f"MAIL_FROM is {sender!r}; it must be like Tollgate <billing@example.com>.")
     address = environ.get("MAIL_URL", "").strip()
     if not address:
         folder = str(INSTANCE / "mail")

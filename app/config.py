@@ -1,12 +1,17 @@
 """Configuration from the environment; a production that is configured by half does not start."""
 
 import json
+import logging
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from werkzeug.sansio.utils import host_is_trusted
 
 from app.addresses import (
     INSTANCE,
@@ -34,6 +39,7 @@ SECRETS = {
 }
 """What may stand in a file: these, and every provider's `*_API_KEY`."""
 
+FLAGS = ("REQUIRE_VERIFIED_EMAIL", "RATELIMIT_ENABLED", "PGBOUNCER")
 STRIPE_API = "https://api.stripe.com"
 SHORTEST_SECRET = 32
 SHORTEST_TOKEN = 16
@@ -54,17 +60,32 @@ FIXED: dict[str, Any] = {
 }
 """Requests are counted in Redis; where Redis is away, in each process."""
 
+
+def number(text: str, lowest: int = 1) -> int:
+    if not text.isdecimal() or int(text) < lowest:
+        raise ValueError(f"must be a whole number from {lowest} up")
+    return int(text)
+
+
+def log_level(text: str) -> str:
+    if text.upper() not in logging.getLevelNamesMapping():
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
+
+
 PLAIN: dict[str, tuple[str, Callable[[str], Any]]] = {
     "ADMIN_HOST": ("", str.lower),
-    "PROXY_COUNT": ("0", int),
-    "WEB_THREADS": ("264", int),
+    "PROXY_COUNT": ("0", partial(number, lowest=0)),
+    "WEB_CONCURRENCY": ("2", number),
+    "WEB_THREADS": ("264", number),
+    "PORT": ("5000", number),
     "SENTRY_DSN": ("", str),
     "METRICS_TOKEN": ("", str),
-    "LOG_LEVEL": ("INFO", str.upper),
+    "LOG_LEVEL": ("INFO", log_level),
     "STRIPE_SECRET_KEY": ("", str),
     "STRIPE_API_BASE": ("", lambda base: base or STRIPE_API),
 }
-"""Variables that are read by themselves: what one is where it is not set, and how it is read."""
+"""Variables that are read by themselves: what one is where it is not set or empty, and how it is read."""
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -75,16 +96,20 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
         raise ConfigurationError(f"APP_ENV is {name!r}; it must be one of {', '.join(ENVIRONMENTS)}.")
     if name == "production":
         refuse_unsafe(environ)
-    base_url = environ.get("BASE_URL") or f"http://127.0.0.1:{environ.get('PORT', '5000')}"
+    for flag in FLAGS:
+        if environ.get(flag, "") not in {"", "0", "1"}:
+            raise ConfigurationError(f"{flag} is {environ[flag]!r}; it must be 0 or 1.")
+    plain = {variable: read_plain(environ, variable) for variable in PLAIN}
+    base_url = checked_base_url(environ.get("BASE_URL") or f"http://127.0.0.1:{plain['PORT']}")
     is_secure = name == "production"
     return {
         **FIXED,
-        **{variable: read(environ.get(variable, default)) for variable, (default, read) in PLAIN.items()},
+        **plain,
         "APP_ENV": name,
         "ON_BY_DEFAULT": ON_BY_DEFAULT[name],
         "SECRET_KEY": environ.get("SECRET_KEY") or made_secret(),
-        "BASE_URL": base_url.rstrip("/"),
-        "TRUSTED_HOSTS": trusted_hosts(environ, base_url),
+        "BASE_URL": base_url,
+        "TRUSTED_HOSTS": trusted_hosts(environ, base_url, plain["ADMIN_HOST"]),
         "REDIS_URL": redis_url(environ),
         "RATELIMIT_STORAGE_URI": redis_url(environ).replace("unix://", "redis+unix://"),
         "SESSION_COOKIE_NAME": "__Host-session" if is_secure else "session",
@@ -96,6 +121,26 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
         **mail_settings(environ),
         **oidc_settings(environ),
     }
+
+
+def read_plain(environ: Mapping[str, str], variable: str) -> Any:
+    default, read = PLAIN[variable]
+    try:
+        return read(environ.get(variable) or default)
+    except ValueError as fault:
+        raise ConfigurationError(f"{variable} is {environ[variable]!r}; it {fault}.") from None
+
+
+def checked_base_url(address: str) -> str:
+    """Without the slash at its end. ConfigurationError where links that begin with it would lead nowhere."""
+    try:
+        parts = urlsplit(address)
+        is_fit = parts.scheme in {"https", "http"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_fit = False
+    if not is_fit or parts.path.strip("/") or parts.query or parts.fragment or re.search(r"\s|@", address):
+        raise ConfigurationError(f"BASE_URL is {address!r}; it must be like https://chat.example.com, without a path.")
+    return address.rstrip("/")
 
 
 def own_environment() -> Mapping[str, str]:
@@ -162,10 +207,14 @@ def listed(environ: Mapping[str, str], variable: str) -> list[str]:
     return [one.strip() for one in environ.get(variable, "").split(",") if one.strip()]
 
 
-def trusted_hosts(environ: Mapping[str, str], base_url: str) -> list[str]:
-    own = urlsplit(base_url).hostname or "127.0.0.1"
+def trusted_hosts(environ: Mapping[str, str], base_url: str, admin_host: str) -> list[str]:
+    own = urlsplit(base_url).hostname or ""
     hosts = listed(environ, "TRUSTED_HOSTS") or [own]
     local = {"127.0.0.1", "localhost"}
+    if wrong := [host for host in hosts if re.search(r"[^\w.:\[\]-]", host)]:
+        raise ConfigurationError(f"TRUSTED_HOSTS has {wrong[0]!r}; it must be names of hosts, with commas between.")
+    if admin_host and not host_is_trusted(admin_host, hosts):
+        raise ConfigurationError(f"ADMIN_HOST is {admin_host!r}; it must be among TRUSTED_HOSTS.")
     return sorted({*hosts, *local}) if own in local else hosts
 
 
@@ -176,4 +225,6 @@ def oidc_settings(environ: Mapping[str, str]) -> dict[str, str]:
     if any(values.values()) and not all(values.values()):
         missing = next(name for name in names if not values[name])
         raise ConfigurationError(f"{missing} is missing: {', '.join(names)} belong together.")
+    if any(values.values()) and not values["OIDC_ISSUER"].startswith(("https://", "http://")):
+        raise ConfigurationError("OIDC_ISSUER must begin with https://.")
     return {**values, "OIDC_NAME": environ.get("OIDC_NAME") or "single sign-on"}

@@ -35,12 +35,30 @@ WHOLE = {
         ({"STRIPE_API_BASE": "http://127.0.0.1:4242"}, "STRIPE_API_BASE"),
         ({"DYNO": "web.1", "DATABASE_URL": "sqlite:////app/tollgate.db"}, "DATABASE_URL"),
         ({"APP_ENV": "prod"}, "APP_ENV"),
+        ({"DATABASE_URL": "mysql://db/tollgate"}, "DATABASE_URL"),
+        ({"BASE_URL": "tollgate.example"}, "BASE_URL"),
+        ({"BASE_URL": "https://tollgate.example/app"}, "BASE_URL"),
+        ({"BASE_URL": "https://[::1"}, "BASE_URL"),
+        ({"PROXY_COUNT": "one"}, "PROXY_COUNT"),
+        ({"WEB_THREADS": "0"}, "WEB_THREADS"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+        ({"RATELIMIT_ENABLED": "false"}, "RATELIMIT_ENABLED"),
+        ({"TRUSTED_HOSTS": "https://tollgate.example"}, "TRUSTED_HOSTS"),
+        ({"ADMIN_HOST": "admin.example"}, "ADMIN_HOST"),
+        ({"MAIL_FROM": "Tollgate"}, "MAIL_FROM"),
+        ({"MAIL_FROM": "Müller, Help <help@tollgate.example>"}, "MAIL_FROM"),
+        ({"OIDC_ISSUER": "id.example", "OIDC_CLIENT_ID": "a", "OIDC_CLIENT_SECRET": "b"}, "OIDC_ISSUER"),
     ],
 )
 def test_an_unfit_variable_is_named(change: dict[str, str], named: str) -> None:
     assert from_environment(WHOLE)["SESSION_COOKIE_SECURE"]
     with pytest.raises(ConfigurationError, match=named):
         from_environment(WHOLE | change)
+
+
+def test_an_empty_variable_is_one_that_is_not_set() -> None:
+    empty = dict.fromkeys(("PROXY_COUNT", "WEB_THREADS", "LOG_LEVEL", "RATELIMIT_ENABLED", "MAIL_FROM"), "")
+    assert from_environment(WHOLE | empty) == from_environment(WHOLE)
 
 
 def test_secrets_may_stand_in_files(tmp_path: Path) -> None:
