@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 
 from app.providers.anthropic import AnthropicProvider
-from app.providers.base import ProviderOptions, WirePrompt
+from app.providers.base import Prompt, ProviderOptions, WirePrompt
 from app.providers.openai import OpenAIProvider
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import PATIENT, asking, outcome_of
@@ -122,6 +124,46 @@ def test_a_server_that_refuses_stream_options_is_asked_without(opened: Opened, s
 
     assert (texts, server.count) == (["word0 ", "word0 "], 3)
     assert "stream_options" not in server.last["body"]
+
+
+def test_fields_that_the_answer_does_not_need_are_left_out_where_they_are_refused(
+    opened: Opened, server: ProviderServer
+) -> None:
+    """Mistral takes no `user`, which Claude Code sends with each request."""
+    vendor = opened()
+    server.configure(refused="user", tokens=1)
+    prompt = WirePrompt("m", (), 9, body={"messages": [], "user": "ada", "metadata": {"a": "b"}})
+
+    texts = [outcome_of(vendor.stream(prompt)).text for _ in range(2)]
+
+    assert (texts, server.count) == (["word0 ", "word0 "], 3)
+    assert ("user" in server.last["body"], server.last["body"]["metadata"]) == (False, {"a": "b"})
+
+
+@pytest.mark.parametrize("asked", [None, "high"])
+def test_a_model_that_thinks_beside_no_tools_calls_them_without_thinking(
+    opened: Opened, server: ProviderServer, monkeypatch: pytest.MonkeyPatch, asked: str | None
+) -> None:
+    """OpenAI's newer ones in this format. Whoever asked for an effort in it is told instead."""
+    vendor = opened()
+    send = vendor.post
+
+    def post(prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response:
+        if body.get("reasoning_effort") == "none" or "tools" not in body:
+            return send(prompt, path, body)
+        request = httpx2.Request("POST", server.url)
+        told = {"message": "Function tools with reasoning_effort are not supported for m in /v1/chat/completions."}
+        raise openai.BadRequestError("no", response=httpx2.Response(400, request=request), body=told)
+
+    monkeypatch.setattr(vendor, "post", post)
+    server.configure(tokens=1)
+    body = {"messages": [], "tools": [{}], **({"reasoning_effort": asked} if asked else {})}
+    for said, fails in (((), asked is not None), (asking("hi").messages, False)):
+        outcome = outcome_of(vendor.stream(WirePrompt("m", said, 9, body=body)))
+        assert (outcome.error is not None) is fails
+    assert server.last["body"]["reasoning_effort"] == "none"
+    outcome_of(vendor.stream(WirePrompt("m", (), 9, body={"messages": []})))
+    assert "reasoning_effort" not in server.last["body"]
 
 
 @pytest.mark.parametrize(
