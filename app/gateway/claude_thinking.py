@@ -23,6 +23,12 @@ def thinking_of(body: Mapping[str, Any], name: str) -> Fields:
         effort: Fields = {"output_config": {"effort": EFFORTS[asked]}} if asked in EFFORTS else {}
         thinks = effort and asked != "none" and not is_forced
         return effort | ({"thinking": {"type": "adaptive", "display": "summarized"}} if thinks else {})
-    if is_forced or asked not in BUDGETS:
+    if is_forced or asked not in BUDGETS or lacks_thoughts(body):
         return {}
     return {"thinking": {"type": "enabled", "budget_tokens": BUDGETS[asked]}, "temperature": 1}
+
+
+def lacks_thoughts(body: Mapping[str, Any]) -> bool:
+    """Whether the latest calls come without the thoughts before them: Claude goes on from those without thinking."""
+    answers = [message for message in body["messages"] if message.get("role") == "assistant"]
+    return bool(answers and answers[-1].get("tool_calls") and not answers[-1].get("thinking_blocks"))
