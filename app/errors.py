@@ -200,8 +200,9 @@ def http_error(error: HTTPException) -> Response | HTTPException:
     if isinstance(error, RateLimitExceeded) and error.limit and error.limit.error_message:
         return refused(Refusal(str(error.limit.error_message)))
     text = WORDS.get(status) or error.description or "We couldn't process that request."
-    retry_after = getattr(error, "retry_after", None)
-    return problem(status, HTTP_CODES.get(status, "error"), text, retry_after=retry_after)
+    if is_ours(request.path) and request.routing_exception is not None and status in (404, 405):
+        text = f"{request.method} {request.path[:200]} isn't part of this API."
+    return problem(status, HTTP_CODES.get(status, "error"), text, retry_after=getattr(error, "retry_after", None))
 
 
 def limit_unknown(error: LimitUnknown) -> Response:

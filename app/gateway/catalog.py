@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flask import abort, request
+from flask import Response, request
 from flask_login import current_user
 
 from app.gateway.blueprint import gateway
-from app.gateway.errors import is_anthropic
+from app.gateway.errors import dialect_error, is_anthropic
 from app.models.catalog.ai_model import AIModel
 from app.models.metering.refusal import InvalidRequest
 from app.web.gate import requires_tokens
@@ -25,10 +25,11 @@ def list_models() -> dict[str, Any]:
 
 @gateway.get("/models/<path:model_id>")
 @requires_tokens
-def read_model(model_id: str) -> dict[str, Any]:
+def read_model(model_id: str) -> dict[str, Any] | Response:
     model = next((model for model in callable_models() if model.name == model_id), None)
     if model is None:
-        abort(404, f"There is no model called {model_id[:200]!r} for this key. GET /v1/models lists them.")
+        text = f"There's no model called {model_id[:200]!r} for this key. GET /v1/models lists them."
+        return dialect_error(404, "model_not_found", text, {})
     return anthropic_model(model) if is_anthropic() else openai_model(model)
 
 
