@@ -7,11 +7,12 @@ from typing import Any
 
 import jiter
 
+from app.gateway.answer_schema import is_strict
 from app.models.metering.refusal import InvalidRequest
 from app.providers.usage import mapping
 
 Fields = dict[str, Any]
-SAME = ("temperature", "top_p", "stream_options")
+SAMPLING = ("temperature", "top_p")
 LOW_BUDGET, MEDIUM_BUDGET = 2_048, 8_192
 EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 KEPT, THOUGHTS = ("text", "tool_use"), ("thinking", "redacted_thinking")
@@ -24,7 +25,7 @@ def chat_from_messages(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields
     said = (one for message in list_of(body.get("messages"), "messages") for one in chat_messages(message))
     messages: list[Fields] = [{"role": "system", "content": system}] if system else []
     chat: Fields = {"messages": messages + results_first(said)}
-    chat |= {name: body[name] for name in SAME if body.get(name) is not None}
+    chat |= {name: body[name] for name in SAMPLING if body.get(name) is not None and not is_reasoning}
     if stops := body.get("stop_sequences"):
         chat["stop"] = stops
     if user := mapping(body.get("metadata")).get("user_id"):
@@ -64,8 +65,8 @@ def assistant_message(blocks: list[Any]) -> Fields:
     if lost := [block.get("type") for block in said if block.get("type") not in (*KEPT, *THOUGHTS)]:
         raise unknown("messages", lost[0])
     text = "".join(str(block.get("text", "")) for block in said if block.get("type") == "text")
-    message: Fields = {"role": "assistant", "content": text or None}
     calls = [call_of(block) for block in said if block.get("type") == "tool_use"]
+    message: Fields = {"role": "assistant", "content": text or None if calls else text}
     return message | ({"tool_calls": calls} if calls else {})
 
 
@@ -161,7 +162,7 @@ def format_of(body: Mapping[str, Any]) -> Fields:
     wanted = mapping(mapping(body.get("output_config")).get("format") or body.get("output_format"))
     if wanted.get("type") != "json_schema":
         return {}
-    schema = {"name": "answer", "schema": wanted.get("schema"), "strict": True}
+    schema = {"name": "answer", "schema": wanted.get("schema"), "strict": is_strict(wanted.get("schema"))}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 

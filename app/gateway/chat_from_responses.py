@@ -15,7 +15,6 @@ SAME = (
     "metadata",
     "safety_identifier",
     "prompt_cache_key",
-    "parallel_tool_calls",
 )
 LONGEST_NAME = 64
 """Of a function, at either vendor."""
@@ -137,7 +136,8 @@ def tools_of(body: Mapping[str, Any]) -> Fields:
         return {}
     if isinstance(choice, Mapping):
         choice = {"type": "function", "function": {"name": full_name(choice)}}
-    return {"tools": tools} | ({"tool_choice": choice} if choice else {})
+    told = {"tool_choice": choice, "parallel_tool_calls": body.get("parallel_tool_calls")}
+    return {"tools": tools} | {name: value for name, value in told.items() if value is not None}
 
 
 def named_tools(tools: Any, namespace: str | None = None) -> Iterator[tuple[Any, Mapping[str, Any], str | None]]:

@@ -37,11 +37,8 @@ ONLY_OF_MEDIA = ("video_url", "input_audio", *PLACES, "file_data", "file_url", "
 
 def measured(body: Mapping[str, Any], model: AIModel) -> tuple[int, int]:
     """An upper bound of the input tokens of a request, and what they are by our own count."""
-    try:
-        text = json.dumps(body, ensure_ascii=False)
-        media = list(islice(media_of(body), MOST_MEDIA + 1))
-    except RecursionError:
-        raise InvalidRequest({"body": ["is nested too deeply."]}) from None
+    text = json.dumps(body, ensure_ascii=False)
+    media = list(islice(media_of(body), MOST_MEDIA + 1))
     if len(media) > MOST_MEDIA:
         raise InvalidRequest({"body": [f"may hold {MOST_MEDIA:,} images and documents at most."]})
     size = len(text.encode("utf-8", "replace"))

@@ -1,8 +1,11 @@
 """A chat completion's request in Anthropic's format. What has no counterpart is in docs/gateway.md."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from app.gateway.answer_schema import claude_schema
 from app.gateway.chat_from_messages import cache_mark, list_of, read_json, unknown
 from app.gateway.claude_thinking import thinking_of, thinks_by_effort
 from app.gateway.openai_chat import without_index
@@ -29,13 +32,17 @@ def messages_from_chat(body: Mapping[str, Any], name: str, *, is_reasoning: bool
         cache_mark(body) | ({} if thinks_by_effort(name) else sampling_of(body)) | ending_of(body) | tools_of(body)
     )
     fields |= thinking_of(body, name) if is_reasoning else {}
+    if not fields["messages"] and system:
+        fields["messages"], system = [{"role": "user", "content": system_of(system)}], []
     wanted = mapping(body.get("response_format"))
-    if wanted.get("type") == "json_object":
-        system.append({"type": "text", "text": JSON_ONLY})
-    if wanted.get("type") == "json_schema":
-        schema = mapping(wanted.get("json_schema")).get("schema")
-        told = {"format": {"type": "json_schema", "schema": schema}}
+    kind, schema = wanted.get("type"), mapping(wanted.get("json_schema")).get("schema")
+    known = claude_schema(schema) if kind == "json_schema" else None
+    if known is not None:
+        told = {"format": {"type": "json_schema", "schema": known}}
         fields["output_config"] = fields.get("output_config", {}) | told
+    elif kind in ("json_object", "json_schema"):
+        like = f" Its schema: {json.dumps(schema, ensure_ascii=False)}" if schema else ""
+        system.append({"type": "text", "text": JSON_ONLY + like})
     return fields | ({"system": system_of(system)} if system else {})
 
 
@@ -93,7 +100,7 @@ def tool_result_of(message: Mapping[str, Any]) -> Fields:
     """Anthropic takes the mark of a result beside its content."""
     content = blocks_in(message)
     marks = [block.pop("cache_control") for block in content if "cache_control" in block]
-    result = {"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": content}
+    result = {"type": "tool_result", "tool_use_id": id_of(message.get("tool_call_id")), "content": content}
     return result | ({"cache_control": marks[-1]} if marks else cache_mark(message))
 
 
@@ -115,7 +122,12 @@ def use_of(call: Mapping[str, Any]) -> Fields:
     except ValueError:
         arguments = {"arguments": function.get("arguments")}
     own = arguments if isinstance(arguments, dict) else {"arguments": arguments}
-    return {"type": "tool_use", "id": call.get("id"), "name": function.get("name"), "input": own}
+    return {"type": "tool_use", "id": id_of(call.get("id")), "name": function.get("name"), "input": own}
+
+
+def id_of(call_id: Any) -> Any:
+    """Anthropic takes letters, digits, dashes; others write `functions.look:0`."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", call_id) if isinstance(call_id, str) else call_id
 
 
 def blocks_in(message: Mapping[str, Any]) -> list[Fields]:
@@ -126,7 +138,7 @@ def blocks_in(message: Mapping[str, Any]) -> list[Fields]:
 def parts_in(message: Mapping[str, Any]) -> list[Fields]:
     """Anthropic takes no empty text."""
     content = message.get("content") or message.get("refusal") or ()
-    parts = [{"type": "text", "text": content.strip() and content}] if isinstance(content, str) else content
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
     return [block | cache_mark(mapping(part)) for part in parts if (block := block_of(mapping(part)))]
 
 
@@ -140,7 +152,7 @@ def block_of(part: Mapping[str, Any]) -> Fields | None:
     match part.get("type"):
         case "text" | "refusal":
             text = part.get("text") or part.get("refusal")
-            return {"type": "text", "text": text} if text else None
+            return {"type": "text", "text": text} if text and text.strip() else None
         case "image_url":
             address = part.get("image_url")
             return {"type": "image", "source": source_of(address if isinstance(address, str) else url_in(address))}

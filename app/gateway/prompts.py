@@ -68,6 +68,12 @@ class GatewayRequest:
 
     def prompt_for(self, model: AIModel) -> WirePrompt:
         """What goes to the model's provider: this request as it is, or in the provider's own format."""
+        try:
+            return self._prompt_for(model)
+        except RecursionError:
+            raise InvalidRequest({"body": ["is nested too deeply."]}) from None
+
+    def _prompt_for(self, model: AIModel) -> WirePrompt:
         kind = model.provider.kind
         if not model.takes_images and any(block["type"].find("image") >= 0 for block in media_of(self.body)):
             raise Refusal("images_not_taken", context={"title": model.title})

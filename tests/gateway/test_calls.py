@@ -96,7 +96,12 @@ def test_models_are_listed_in_both_forms(ada: Program) -> None:
     assert [model["id"] for model in theirs["data"]] == names[: len(theirs["data"])]
     assert theirs["data"][0]["type"] == "model"
     assert ada.get(f"/v1/models/{OPENAI_MODEL}").json["object"] == "model"
-    assert ada.get("/v1/models/nothing").json["error"]["type"] == "invalid_request_error"
+    missing = ada.get("/v1/models/nothing")
+    assert (missing.status_code, missing.json["error"]["type"]) == (404, "invalid_request_error")
+    assert (missing.json["error"]["code"], "'nothing'" in missing.text) == ("model_not_found", True)
+    for method, path in (("POST", "/v1/batches"), ("GET", "/v1/chat/completions")):
+        told = ada.client.open(path, method=method, headers=ada.headers).json["error"]["message"]
+        assert told == f"{method} {path} isn't part of this API."
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -163,6 +168,38 @@ def test_a_choice_among_some_tools_is_one_among_those_that_are_left(
         "look",
         sent[MODELS.index(model)],
     )
+
+
+TURNS: list[tuple[str, str, list[Any], list[Any]]] = [
+    ("chat", MODELS[1], [{"role": "system", "content": "Be brief."}],
+     [{"role": "user", "content": "Be brief."}]),
+    ("chat", MODELS[1], [{"role": "user", "content": [{"type": "text", "text": "\n"}, {"type": "text", "text": "hi"}]}],
+     [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]),
+    ("chat", MODELS[1], [
+        {"role": "assistant", "tool_calls": [{"id": "functions.look:0", "function": {"name": "look"}}]},
+        {"role": "tool", "tool_call_id": "functions.look:0", "content": ""}],
+     [{"role": "assistant", "content": [{"type": "tool_use", "id": "functions_look_0", "name": "look", "input": {}}]},
+      {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "functions_look_0", "content": []}]}]),
+    ("messages", MODELS[0], [{"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}]}],
+     [{"role": "assistant", "content": ""}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dialect", "model", "said", "sent"), TURNS)
+def test_a_turn_is_told_as_the_other_vendor_takes_it(
+    ada: Program, provider: ProviderServer, dialect: str, model: str, said: list[Any], sent: list[Any]
+) -> None:
+    assert ada.call(dialect, model=model, messages=said).status_code == 200
+    assert provider.last["body"]["messages"] == sent
+
+
+def test_how_tools_are_called_is_said_beside_tools_alone(ada: Program, provider: ProviderServer) -> None:
+    """Beside none OpenAI refuses it."""
+    for tools in ([], [{"type": "function", "name": "look"}]):
+        asked = {"tools": tools, "tool_choice": "auto", "parallel_tool_calls": False}
+        assert ada.call("responses", **asked).status_code == 200
+        names = {"tools", "tool_choice", "parallel_tool_calls"} & provider.last["body"].keys()
+        assert names == (asked.keys() if tools else set())
 
 
 def test_what_became_of_the_context_is_told_with_the_end(ada: Program, provider: ProviderServer) -> None:
