@@ -8,9 +8,14 @@ from typing import Any
 
 from alembic import context
 from flask import current_app
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from app.db.types import UtcDateTime
+
+PATIENCE = "5s"
+"""How long a step waits for a table that is in use: all requests of the table wait behind it."""
 
 database = current_app.extensions["migrate"].db
 
@@ -43,7 +48,7 @@ def whole(connection: Connection) -> Iterator[None]:
     https://www.sqlite.org/lang_altertable.html, section 7.
     """
     if connection.dialect.name != "sqlite":
-        yield
+        yield from impatient(connection)
         return
     connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -52,6 +57,20 @@ def whole(connection: Connection) -> Iterator[None]:
         raise RuntimeError(f"rows refer to others that are gone: {broken[:5]}")
     connection.commit()
     connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+
+
+def impatient(connection: Connection) -> Iterator[None]:
+    """PostgreSQL gives up where a backup, or whatever else takes long, reads a table that is to be changed."""
+    connection.exec_driver_sql(f"SET lock_timeout = '{PATIENCE}'")
+    connection.commit()
+    try:
+        yield
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise RuntimeError("A table is in use, by a backup perhaps. Nothing was changed; try again.") from error
+        raise
+    connection.exec_driver_sql("RESET lock_timeout")
+    connection.commit()
 
 
 run()

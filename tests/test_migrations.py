@@ -191,6 +191,17 @@ def test_a_downgrade_that_is_cut_off_has_changed_nothing(whole_app: Flask) -> No
     close(whole_app)
 
 
+@pytest.mark.databases("postgresql")
+def test_a_table_in_use_is_not_waited_for_with_everybody_behind(whole_app: Flask) -> None:
+    """A backup reads all tables, for hours; a change that waits for it keeps out whoever wants to read them too."""
+    with whole_app.app_context(), db.engine.connect() as backup:
+        backup.execute(text("LOCK TABLE payments IN ACCESS SHARE MODE"))
+        assert whole_app.test_cli_runner().invoke(args=["db", "downgrade", "0045"]).exit_code == 1
+        assert backup.scalar(text("SELECT count(monthly_nanos) FROM payments")) == 0
+    migrated(whole_app, "downgrade", "0045")
+    close(whole_app)
+
+
 def schema_of(app: Flask) -> list[tuple[str, str]]:
     with app.app_context(), db.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name")
