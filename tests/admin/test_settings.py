@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
+from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
@@ -82,11 +83,14 @@ def test_the_currency_is_chosen_before_the_first_sale_and_converts_what_is_not_s
 ) -> None:
     plus, pack = session.query(Plan).filter_by(name="Plus").one(), session.query(CreditPack).first()
     plus.sale_price_cents, plus.sale_ends_at, pack.price_cents = 1990, utcnow() + timedelta(days=9), 30
+    recharge = AutoRecharge(account_id=person("ada").id, pack_id=pack.id, is_on=True, monthly_max_cents=5000)
+    session.add(recharge)
     session.commit()
     assert owner.fill("/admin/setting/", currency="jpy", currency_rate="0.0066").status_code == 302
     assert (plus.price_cents, plus.currency, plus.worth_nanos) == (3000, "jpy", 9_900 * 10**6)
     assert (pack.price_cents, plus.sale_price_cents, plus.sale_ends_at) == (50, None, None)
     assert (Setting.get("any_amount_lowest"), Setting.get("payment_fee_cents")) == (760, 45)
+    assert recharge.monthly_max_cents == 7575
     page = client.get("/pricing").text
     assert "¥3,000" in page
     assert "330 credits per ¥100" in page

@@ -7,6 +7,7 @@ from sqlalchemy import exists, select
 
 from app.extensions import db
 from app.models.base import NANOS_PER_CENT, share
+from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
 from app.models.catalog.currency import decimals, rounded_price, step
@@ -63,6 +64,9 @@ def choose_currency(code: str, rate_nanos: int) -> None:
             row.currency = code
             for column in columns:
                 setattr(row, column, converted(getattr(row, column)))
+    for recharge in db.session.scalars(select(AutoRecharge)):
+        most = recharge.monthly_max_cents * before // after
+        recharge.monthly_max_cents = most - most % step(code)  # never more than its owner allowed
     raise_prices()
     db.session.flush()
     Setting.forget()
