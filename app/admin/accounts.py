@@ -143,7 +143,9 @@ class AccountTable(AccountActions, AdminTable):
             self.refuse(form, error.field, str(error))
             return self.story_again(account, form)
         db.session.commit()
-        done = f"{credits_text(form.amount.data)} credits added." if entry else "This was already done."
+        amount = form.amount.data or 0
+        done = f"{credits_text(abs(amount))} credits {'added' if amount > 0 else 'removed'}."
+        done = done if entry else "This was already done."
         return self.back_to(account.id, done)
 
     def story_again(self, account: Account, form: GrantForm) -> ResponseReturnValue:

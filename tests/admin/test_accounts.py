@@ -74,6 +74,7 @@ def test_accounts_and_people_are_found_in_every_script(owner: AdminClient, sessi
 def test_credits_can_be_taken_below_zero(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
     give(owner, ada, "-150")
     assert credits(session, ada) == -50 * CREDIT
+    assert ">150 credits removed." in owner.get(f"/admin/account/details/?id={ada.id}").text
 
 
 def test_a_form_that_is_sent_twice_posts_once(
