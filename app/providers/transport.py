@@ -20,7 +20,8 @@ import httpx2
 from app.providers.chunks import Chunks
 
 IDLE_SECONDS = 30
-READ_BYTES = 65536
+READ_BYTES = 4096
+"""Held by each stream while it waits for more, so no more than a few events are long."""
 LONGEST_ERROR = 1_000_000
 LONGEST_ANSWER = 160_000_000
 """Bytes: four large images in base64."""
