@@ -5,8 +5,11 @@ from datetime import timedelta
 import pytest
 
 from app.jobs import commit
+from app.mail_message import compose
+from app.mailer import completed
 from app.models.billing.payment import Payment
 from app.models.metering.refusal import InvalidRequest
+from app.models.operations.outbox import OutgoingMail
 from app.payments import refunds
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
@@ -104,6 +107,12 @@ def test_a_dispute_that_is_lost_stays_taken(scenario: StripeScenario) -> None:
     scenario.dispute(payment)
     scenario.dispute(payment, "lose")
     assert (scenario.credits, scenario.account.frozen_by) == (0, "dispute")
+    assert "stays on hold" in last_mail(scenario)
+
+
+def last_mail(scenario: StripeScenario) -> str:
+    told = scenario.last(OutgoingMail)
+    return compose(told.to, told.template, completed(told) or {}).body
 
 
 def test_a_dispute_takes_only_what_no_refund_has_taken(scenario: StripeScenario) -> None:
@@ -126,6 +135,7 @@ def test_a_refund_that_fails_during_a_dispute_waits_for_its_end(scenario: Stripe
 
 def test_an_inquiry_only_flags(scenario: StripeScenario) -> None:
     scenario.dispute(scenario.buy_pack(), "inquiry")
+    assert ("an inquiry" in last_mail(scenario), "on hold" in last_mail(scenario)) == (True, False)
     assert (scenario.credits, scenario.account.frozen_at) == (5000, None)
 
 
