@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 from sqlalchemy.orm import Session, scoped_session
 
 from app import mailer
@@ -85,6 +85,18 @@ def test_what_is_written_to_is_backed_up_whole_and_restored(
     assert run(elsewhere, "restore", str(path), "--replace").exit_code == 0
 
 
+@pytest.mark.databases("postgresql")
+def test_the_one_of_several_servers_that_takes_writes_is_backed_up(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = make_url(nowhere()).port
+    several = database_url.replace("@127.0.0.1", f"@127.0.0.1:{away},127.0.0.1")
+    app = app_in(monkeypatch, app_environment(DATABASE_URL=f"{several}?target_session_attrs=read-write"))
+    done = run(app, "backup", str(tmp_path / "tollgate.backup"))
+    close(app)
+    assert done.exit_code == 0, done.output
+
+
 def test_what_was_restored_sends_and_charges_nothing_until_it_is_told_to(
     app: Flask, session: Database, elsewhere: Flask, tmp_path: Path
 ) -> None:
@@ -106,12 +118,14 @@ def test_what_was_restored_sends_and_charges_nothing_until_it_is_told_to(
 def test_what_is_no_backup_changes_nothing(app: Flask, session: Database, tmp_path: Path) -> None:
     path = tmp_path / "tollgate.backup"
     assert "no file" in run(app, "restore", str(path), "--replace").output
+    assert "Nothing was changed." in run(app, "backup", str(tmp_path / "no folder" / "file")).output
     people.person("ada")
     session.commit()
     run(app, "backup", str(path))
     whole, names = path.read_bytes(), session.scalars(select(Account.name)).all()
     for broken in (b"words", whole[: len(whole) // 2], b"PGDMP", b"SQLite format 3\x00"):
         path.write_bytes(broken)
-        assert run(app, "restore", str(path), "--replace").exit_code == 1
+        refused = run(app, "restore", str(path), "--replace")
+        assert (refused.exit_code, "Error: " in refused.output) == (1, True)
         session.rollback()
         assert session.scalars(select(Account.name)).all() == names

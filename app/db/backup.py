@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import copyfileobj, which
 from typing import Any
 
+from psycopg import pq
 from sqlalchemy import URL, make_url
 
 Tell = Callable[[str], object]
@@ -29,18 +30,23 @@ def backup(address: str, path: Path, tell: Tell) -> None:
     if path.exists():
         raise BackupError(f"{path} already exists.")
     part = path.with_name(f"{path.name}.part")
+    with told(path):
+        write(make_url(address), part, tell)
+        part.rename(path)
+
+
+def write(url: URL, part: Path, tell: Tell) -> None:
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
     try:
-        url = make_url(address)
         if url.get_backend_name() == "sqlite":
             with closing(sqlite3.connect(str(url.database))) as source:
                 copy(source, part, tell)
         else:
             run_dump(url, part, tell)
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
+    except BaseException:
+        part.unlink()
+        raise
 
 
 def restore(address: str, path: Path, *, first: str, tell: Tell, replace: bool = False) -> None:
@@ -52,10 +58,20 @@ def restore(address: str, path: Path, *, first: str, tell: Tell, replace: bool =
     kind = kind_of(path)
     if kind != url.get_backend_name():
         raise BackupError(f"{path} holds {kind}, and DATABASE_URL is {url.get_backend_name()}.")
-    if kind == "sqlite":
-        restore_sqlite(Path(str(url.database)), path, first, tell, replace=replace)
-    else:
-        restore_postgresql(url, path, first, replace=replace)
+    with told(path):
+        if kind == "sqlite":
+            restore_sqlite(Path(str(url.database)), path, first, tell, replace=replace)
+        else:
+            restore_postgresql(url, path, first, replace=replace)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """What the disk or SQLite says is the reason: no folder, no room, a file of something else."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise BackupError(f"{path}: {error}. Nothing was changed.") from error
 
 
 def kind_of(path: Path) -> str:
@@ -139,17 +155,15 @@ def restore_postgresql(url: URL, path: Path, first: str, *, replace: bool) -> No
 @contextmanager
 def running(url: URL, command: list[str], **options: object) -> Iterator[Any]:
     """A client of PostgreSQL; the address is in its environment, where no list of processes shows the password."""
-    address = {
-        "PGHOST": url.host or str(url.query.get("host", "")),
-        "PGPORT": str(url.port or url.query.get("port", "")),
-        "PGUSER": url.username,
-        "PGPASSWORD": str(url.password) if url.password else None,
-        "PGDATABASE": url.database,
-        "PGSSLMODE": str(url.query["sslmode"]) if "sslmode" in url.query else None,
-    }
-    environment = os.environ | {name: value for name, value in address.items() if value}
-    with subprocess.Popen(command, env=environment, **options) as process:  # type: ignore[call-overload]  # noqa: S603 - our own command
+    with subprocess.Popen(command, env=os.environ | as_environment(url), **options) as process:  # type: ignore[call-overload]  # noqa: S603 - our own command
         yield process
+
+
+def as_environment(url: URL) -> dict[str, str]:
+    """All that an address says, by libpq's own names: several hosts and certificates too."""
+    _, said = url.get_dialect()().create_connect_args(url)
+    names = {one.keyword.decode(): one.envvar.decode() for one in pq.Conninfo.get_defaults() if one.envvar}
+    return {names[name]: str(value) for name, value in said.items() if name in names}
 
 
 def tool(name: str) -> str:
