@@ -157,6 +157,8 @@ def forget_second_factor(email: str, reason: str) -> None:
 @click.option("--since", type=click.DateTime(), help="With --calls: only calls that ended since then (UTC).")
 def audit_command(as_json: bool, calls: bool, since: datetime | None) -> None:
     """Recompute every balance from its rows. Exits with 1 and lists what differs."""
+    if since and not calls:
+        raise click.UsageError("--since is for --calls: every balance is recomputed from its beginning.")
     if calls:
         sys.exit(audit_of_calls(as_json, since and since.replace(tzinfo=UTC)))
     differences = [asdict(difference) for difference in audit()]

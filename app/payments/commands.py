@@ -4,11 +4,12 @@ import click
 from flask.cli import AppGroup
 
 from app.extensions import db
-from app.models.billing.payment_errors import UnknownOutcome
+from app.models.billing.payment_errors import Rejected, UnknownOutcome
 from app.models.operations.webhook_event import StripeEvent
 from app.payments import product_sync, reconciliation, webhook_events
 from app.stripe_api import client
 
+STATES = ("received", "done", "parked", "failed")
 events = AppGroup("events", help="List and replay Stripe events.")
 
 
@@ -48,7 +49,7 @@ def require_stripe() -> None:
 
 
 @events.command("list")
-@click.option("--state", default="failed", help="received, done, parked or failed; failed by default.")
+@click.option("--state", type=click.Choice(STATES), default="failed", show_default=True, help="Of these events.")
 def list_events(state: str) -> None:
     """List the newest events in a state."""
     for event in db.session.query(StripeEvent).filter_by(state=state).order_by(StripeEvent.id.desc()).limit(50):
@@ -62,7 +63,10 @@ def replay(stripe_id: str) -> None:
     event = db.session.query(StripeEvent).filter_by(stripe_id=stripe_id).one_or_none()
     if event is None:
         require_stripe()
-        notice = client.event(stripe_id)
+        try:
+            notice = client.event(stripe_id)
+        except (Rejected, UnknownOutcome) as fault:
+            raise click.ClickException(str(fault)) from fault
         StripeEvent.store(notice.stripe_id, notice.type, notice.about)
         event = db.session.query(StripeEvent).filter_by(stripe_id=stripe_id).one()
     event.reopen()

@@ -144,6 +144,10 @@ def test_an_event_that_never_came_can_be_replayed(scenario: StripeScenario, app:
     scenario.sandbox.pay(scenario.begin_pack())
     event = scenario.notices()[-1].stripe_id
     for _ in range(2):
-        done = app.test_cli_runner().invoke(args=["billing", "events", "replay", event])  # type: ignore[attr-defined]
+        commands = app.test_cli_runner()  # type: ignore[attr-defined]
+        refused = commands.invoke(args=["billing", "events", "replay", "evt_none"])
+        assert (refused.exit_code, refused.output[:7]) == (1, "Error: ")
+        assert commands.invoke(args=["billing", "events", "list", "--state", "lost"]).exit_code == 2
+        done = commands.invoke(args=["billing", "events", "replay", event])
         assert f"{event} is done" in done.output
     assert scenario.credits == 5000
