@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import list_of, unknown
+from app.gateway.chat_from_messages import list_of, results_first, unknown
 from app.providers.usage import mapping
 
 Fields = dict[str, Any]
@@ -29,41 +29,26 @@ def chat_from_responses(body: Mapping[str, Any], *, is_reasoning: bool) -> Field
     items = [{"role": "user", "content": said}] if isinstance(said, str) else list_of(said, "input")
     instructions = body.get("instructions")
     messages: list[Fields] = [{"role": "system", "content": instructions}] if instructions else []
-    shown: list[Fields] = []
-    for item in map(mapping, items):
-        for message in messages_of(item):
-            add(messages, message, shown)
-        shown.extend(images_of(item.get("output")))
-    show(messages, shown)
-    chat: Fields = {"messages": messages} | {name: body[name] for name in SAME if body.get(name) is not None}
+    for message in (one for item in map(mapping, items) for one in messages_of(item)):
+        add(messages, message)
+    chat: Fields = {"messages": results_first(messages)} | {
+        name: body[name] for name in SAME if body.get(name) is not None
+    }
     effort = mapping(body.get("reasoning")).get("effort")
     if effort and is_reasoning:
         chat["reasoning_effort"] = effort
     return chat | format_of(mapping(body.get("text"))) | tools_of(body)
 
 
-def add(messages: list[Fields], message: Fields, shown: list[Fields]) -> None:
-    """Calls of one turn stand in one message, after what was said beside them; images of results after all results."""
-    if message["role"] != "tool":
-        show(messages, shown)
+def add(messages: list[Fields], message: Fields) -> None:
+    """Calls of one turn stand in one message, with what was said beside them, before or after."""
     last = messages[-1] if messages else {}
-    if message.get("tool_calls") and last.get("role") == "assistant":
-        last.setdefault("tool_calls", []).extend(message["tool_calls"])
+    calls = [*last.get("tool_calls", ()), *message.get("tool_calls", ())]
+    if calls and last.get("role") == message["role"] == "assistant":
+        said = "\n\n".join(filter(None, (last["content"], message["content"])))
+        messages[-1] = {**last, "content": said or None, "tool_calls": calls}
     else:
         messages.append(message)
-
-
-def show(messages: list[Fields], shown: list[Fields]) -> None:
-    """What tools gave and no tool's message can carry, as the user's; nothing of it is left to show."""
-    if shown:
-        messages.append({"role": "user", "content": [*shown]})
-        shown.clear()
-
-
-def images_of(output: Any) -> list[Fields]:
-    """What a tool gave beside text."""
-    parts = map(part_of, map(mapping, output)) if isinstance(output, list) else ()
-    return [part for part in parts if part["type"] != "text"]
 
 
 def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:
@@ -78,13 +63,21 @@ def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:
         call = {"id": item.get("call_id"), "type": "function", "function": function}
         yield {"role": "assistant", "content": None, "tool_calls": [call]}
     elif kind in ("function_call_output", "custom_tool_call_output"):
-        output = item.get("output")
-        if isinstance(output, Mapping):
-            raise unknown("input", "an output that is an object")
-        text = output if isinstance(output, str) else texts_in(map(part_of, map(mapping, output or ())))
-        yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": text}
+        yield from results_of(item)
     elif kind != "reasoning":
         raise unknown("input", kind)
+
+
+def results_of(item: Mapping[str, Any]) -> Iterator[Fields]:
+    """What a tool said, and as the user's what it showed, which no tool's message can carry."""
+    output = item.get("output")
+    if isinstance(output, Mapping):
+        raise unknown("input", "an output that is an object")
+    parts = [{"type": "text", "text": output}] if isinstance(output, str) else list(map(mapping, output or ()))
+    shown = [part_of(part) for part in parts]
+    yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": texts_in(shown)}
+    if images := [part for part in shown if part["type"] != "text"]:
+        yield {"role": "user", "content": images}
 
 
 def parts_of(content: Any, role: str) -> Any:

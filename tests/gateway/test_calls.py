@@ -180,6 +180,13 @@ TURNS: list[tuple[str, str, list[Any], list[Any]]] = [
         {"role": "tool", "tool_call_id": "functions.look:0", "content": ""}],
      [{"role": "assistant", "content": [{"type": "tool_use", "id": "functions_look_0", "name": "look", "input": {}}]},
       {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "functions_look_0", "content": []}]}]),
+    ("responses", MODELS[0], [
+        {"type": "function_call", "call_id": "a", "name": "look", "arguments": "{}"},
+        {"role": "assistant", "content": "I look."}, {"role": "user", "content": "Well?"},
+        {"type": "function_call_output", "call_id": "a", "output": "sunny"}],
+     [{"role": "assistant", "content": "I look.", "tool_calls": [
+         {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}]},
+      {"role": "tool", "tool_call_id": "a", "content": "sunny"}, {"role": "user", "content": "Well?"}]),
     ("messages", MODELS[0], [{"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}]}],
      [{"role": "assistant", "content": ""}]),
 ]  # fmt: skip
@@ -189,7 +196,9 @@ TURNS: list[tuple[str, str, list[Any], list[Any]]] = [
 def test_a_turn_is_told_as_the_other_vendor_takes_it(
     ada: Program, provider: ProviderServer, dialect: str, model: str, said: list[Any], sent: list[Any]
 ) -> None:
-    assert ada.call(dialect, model=model, messages=said).status_code == 200
+    assert (
+        ada.call(dialect, model=model, **{"input" if dialect == "responses" else "messages": said}).status_code == 200
+    )
     assert provider.last["body"]["messages"] == sent
 
 
