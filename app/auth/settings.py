@@ -44,7 +44,7 @@ def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = 
     return render_template(
         "settings.html",
         user=user,
-        sessions=user.sessions,
+        sessions=UserSession.live_of(user.id),
         own_session_id=browser.id if browser else None,
         keys=[KeySpent(key, *spent.get(key.id, (0, 0))) for key in keys],
         models=titles(),

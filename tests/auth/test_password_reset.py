@@ -46,6 +46,15 @@ def test_the_link_works_once(guest: Browser, new_browser: Callable, reset_link: 
     assert guest.sign_in("ada", NEW).status_code == 302
 
 
+def test_a_link_that_is_over_is_forgotten_with_the_next(
+    guest: Browser, reset_link: str, session: Database, post_office: PostOffice
+) -> None:
+    guest.send(reset_link, password=NEW)
+    guest.send("/password/forgot", email=ADA)
+    post_office.link_to(ADA)
+    assert session.query(MailedToken.used_at).all() == [(None,)]
+
+
 def test_looking_at_the_link_does_not_use_it_up(guest: Browser, reset_link: str) -> None:
     assert guest.get(reset_link).status_code == guest.get(reset_link).status_code == 200
     assert guest.send(reset_link, password="short").status_code == 400

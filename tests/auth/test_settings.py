@@ -133,6 +133,24 @@ def test_a_session_ends_by_its_age(ada: Browser) -> None:
     assert statuses == [200, 200, 200, 302]
 
 
+def test_a_session_that_is_over_is_not_shown_and_soon_forgotten(
+    ada: Browser, new_browser: Callable, session: Database
+) -> None:
+    other, now = new_browser(), utcnow()
+    with time_machine.travel(now + timedelta(days=UserSession.LONGEST.days - 1)):
+        other.sign_in("ada")
+        assert len(ended_by(other)) == 1
+    with time_machine.travel(now + timedelta(days=UserSession.LONGEST.days + 1)):
+        assert ended_by(other) == []
+        new_browser().sign_in("ada")
+    assert session.query(UserSession).count() == 2
+
+
+def ended_by(browser: Browser) -> list[str]:
+    """The other browsers that the page of settings offers to sign out."""
+    return re.findall(r"/settings/sessions/(\d+)/end", browser.get("/settings").text)
+
+
 def test_another_persons_browser_is_not_found(ada: Browser, signed_in: Callable, session: Database) -> None:
     eve, adas = signed_in("eve"), session.query(UserSession).first().id
     assert (eve.send(f"/settings/sessions/{adas}/end").status_code, ada.is_signed_in) == (404, True)

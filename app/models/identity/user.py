@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, select, update
+from sqlalchemy import ForeignKey, delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId
@@ -56,7 +56,6 @@ class User(Model):
     """What the person's new chats begin with."""
 
     memberships = relationship("Membership", back_populates="user", order_by="Membership.id")
-    sessions = relationship("UserSession", back_populates="user", order_by="UserSession.id.desc()")
 
     @classmethod
     def with_email(cls, email: str) -> "User | None":
@@ -182,12 +181,19 @@ class UserSession(Model):
     user_agent: Mapped[str] = mapped_column(default="")
     second_factor_at: Mapped[datetime | None]
 
-    user = relationship("User", back_populates="sessions")
+    user = relationship("User")
     account = relationship("Account")
 
     @classmethod
+    def live_of(cls, user_id: int) -> "list[UserSession]":
+        """Where a person is signed in, the newest first."""
+        live = cls.user_id == user_id, cls.created_at > utcnow() - cls.LONGEST
+        return list(db.session.scalars(select(cls).where(*live).order_by(cls.id.desc())))
+
+    @classmethod
     def begin(cls, user: User, account_id: int, *, user_agent: str = "") -> str:
-        """Open a session; returns the secret for the cookie."""
+        """Open a session; returns the secret for the cookie. Those of the person that are over are forgotten."""
+        db.session.execute(delete(cls).where(cls.user_id == user.id, cls.created_at <= utcnow() - cls.LONGEST))
         secret = secrets.token_urlsafe(32)
         session = cls(user_id=user.id, account_id=account_id, secret_hash=digest(secret))
         session.user_agent = user_agent[:200]
@@ -216,7 +222,12 @@ class MailedToken(Model):
 
     @classmethod
     def issue(cls, user: User, purpose: str, email: str | None = None) -> str:
-        """Make a token for the user's present address, or for the one they want; returns the link's secret."""
+        """Make a token for the user's present address, or for the one they want; returns the link's secret.
+
+        Those of the person that are used or late are forgotten.
+        """
+        is_over = or_(cls.used_at.is_not(None), cls.expires_at <= utcnow())
+        db.session.execute(delete(cls).where(cls.user_id == user.id, is_over))
         secret = secrets.token_urlsafe(24)
         token = cls(user_id=user.id, purpose=purpose, email=email or user.email, secret_hash=digest(secret))
         token.expires_at = utcnow() + TOKEN_LIFETIME[purpose]
