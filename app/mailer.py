@@ -13,6 +13,7 @@ from flask import current_app, has_request_context
 from flask_mailman import EmailMultiAlternatives
 from limits import parse
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.extensions import db, is_over
@@ -128,6 +129,8 @@ def sweep() -> int:
     for mail_id in mails:
         try:
             deliver(mail_id)
+        except OperationalError:  # the database is away from all of them
+            raise
         except Exception:  # those behind it do not wait for its fault
             log.exception("mail not written", extra={"mail": mail_id})
             db.session.rollback()

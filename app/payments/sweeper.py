@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy.exc import OperationalError
 
 from app.extensions import db
 from app.jobs import JobName
@@ -40,15 +41,29 @@ SECOND_LOOK = 3.0
 
 
 def sweep() -> int:
-    """Release every reservation whose lease ran out; returns how many. Commits each by itself."""
+    """Release every reservation whose lease ran out; returns how many. Commits each by itself.
+
+    One that cannot be released holds up no other; what was wrong with it is raised at the end.
+    """
     silent = lost_calls()
     if any(sign > utcnow() - CERTAIN for sign in silent.values()):
         db.session.rollback()
         time.sleep(SECOND_LOOK)
         silent = dict(silent.items() & lost_calls().items())
-    released = sum(map(release, sorted(silent)))
+    released, faults = 0, list[Exception]()
+    for usage_id in sorted(silent):
+        try:
+            released += release(usage_id)
+        except OperationalError:  # the database is away from all of them
+            raise
+        except Exception as fault:
+            log.warning("call not released", extra={"call": usage_id})
+            db.session.rollback()
+            faults.append(fault)
     if released:
         log.warning("swept %d lost calls", released)
+    if faults:
+        raise faults[0]
     return released
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
@@ -200,6 +201,25 @@ def test_the_lease_of_a_call_without_rows_is_its_own(
     session.commit()
     assert sweep() == 1
     assert session.get_one(Account, account.id).reserved_nanos == 0
+
+
+def test_a_call_that_cannot_be_released_holds_up_no_other(
+    account: Account, session: Database, provider: ProviderServer
+) -> None:
+    """Whatever is wrong with its account: here nothing is reserved for it anymore."""
+    for _ in range(2):
+        collect(begin(people.actor(account), "haiku", "frogs"))
+    broken, whole = calls(session)
+    for call in (broken, whole):
+        call.state, call.outcome, call.settled_at = "running", None, None
+        call.created_at = call.renewed_at = utcnow() - timedelta(minutes=10)
+    broken.reserved_nanos *= 2
+    state = session.get_one(Account, account.id)
+    state.reserved_nanos, state.running_calls = whole.reserved_nanos, 2
+    session.commit()
+    with pytest.raises(IntegrityError):
+        sweep()
+    assert [call.state for call in calls(session)] == ["running", "settled"]
 
 
 @pytest.mark.parametrize(("lives", "released"), [(True, 0), (False, 1)])
