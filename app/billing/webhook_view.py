@@ -3,12 +3,19 @@
 from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
+from app.extensions import limiter
 from app.models.billing.payment_errors import Forged
 from app.payments import webhook_events
 from app.web.access import takes_foreign_posts
 
 webhooks = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 LARGEST = 512 * 1024
+
+
+@limiter.request_filter
+def is_webhook() -> bool:
+    """No limit is looked for: what Stripe sends is proven by its signature."""
+    return request.blueprint == webhooks.name
 
 
 @webhooks.post("/stripe")

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from threading import Lock
 
 from app.extensions import db
 from app.jobs import JobName, acknowledge, commit, enqueue_once, rollback
@@ -16,6 +17,9 @@ from app.stripe_api import client
 PROCESS = JobName.PROCESS_EVENTS
 TURN = 5.0
 """Seconds for which a job processes events before it lets other jobs have theirs."""
+
+COMES_NEXT, ENQUEUES = Lock(), Lock()
+"""Of the threads that have stored an event, one waits until it may enqueue the job, and one does so."""
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +36,16 @@ def store(notice: client.Notice) -> bool:
     if db.session.registry.has():
         db.session.commit()
     if is_open:
-        enqueue_once(PROCESS)
+        enqueue_together()
     return is_open
+
+
+def enqueue_together() -> None:
+    """Enqueue the job; whoever finds another thread waiting to do so leaves it to that one, as it will come later."""
+    if COMES_NEXT.acquire(blocking=False):
+        with ENQUEUES:
+            COMES_NEXT.release()
+            enqueue_once(PROCESS)
 
 
 def process_due() -> int:

@@ -1,5 +1,7 @@
 """The job that processes stored events: all that wait, none held up by another, each taken by one worker."""
 
+from threading import Thread
+
 import pytest
 from flask import Flask
 
@@ -57,3 +59,27 @@ def test_events_are_shared_out_among_workers(scenario: StripeScenario, app: Flas
     at_once(app, [(webhook_events.process_next,)] * 20)
     assert {event.attempts for event in scenario.events("done")} == {1}
     assert scenario.events("received") == []
+
+
+def test_of_many_that_are_stored_while_one_enqueues_one_waits_and_enqueues_for_all(
+    scenario: StripeScenario, app: Flask
+) -> None:
+    def store(number: int) -> Thread:
+        def stored() -> None:
+            with app.app_context():
+                webhook_events.store(Notice(f"evt_{number}", "some.new_type", {"id": "x_1"}))
+
+        thread = Thread(target=stored)
+        thread.start()
+        return thread
+
+    with webhook_events.ENQUEUES:
+        first = store(0)
+        first.join(0.3)
+        others = [store(number) for number in range(1, 4)]
+        for thread in others:
+            thread.join(5)
+        assert [thread.is_alive() for thread in [first, *others]] == [True, False, False, False]
+        assert (len(scenario.events("received")), enqueued()) == (4, 0)
+    first.join()
+    assert enqueued() == 1
