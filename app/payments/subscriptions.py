@@ -64,8 +64,7 @@ class PlanOrder:
 
     def terms_with(self, code: PromotionCode | None) -> tuple[object, ...]:
         """As those of the subscription that is begun for it."""
-        plan = self.plan
-        return "plan", plan.id, plan.asked_price_id, plan.asked_cents, code.id if code else None
+        return "plan", self.plan.id, self.plan.asked_price_id, self.plan.asked_cents, code.id if code else None
 
 
 def subscribe(buyer: Actor, order: PlanOrder) -> str | None:
@@ -98,8 +97,7 @@ def begin_subscription(buyer: Actor, order: PlanOrder, anew: bool) -> str | None
     subscription.stripe_customer_id, subscription.request_key = customer, order.request_key
     commit()
     if subscription.stripe_session_id:
-        address = open_again(subscription.stripe_session_id)
-        return address or begin_subscription(buyer, order, True)
+        return open_again(subscription.stripe_session_id) or begin_subscription(buyer, order, True)
     session = requests.checkout_of_plan(subscription, customer, return_url(), cancel_url())
     subscription.stripe_session_id = session.stripe_id
     commit()
@@ -128,10 +126,7 @@ def begun_before(account: Account, order: PlanOrder, code: PromotionCode | None)
 
 def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str | None:
     """To another plan: an upgrade now, everything else at the period's end. A page's address where one must pay."""
-    subscription = Subscription.live_of(buyer.account_id)
-    if subscription is not None:
-        check_set_up()
-        subscription = Subscription.live_of(buyer.account_id)
+    subscription = live_by_now(buyer.account_id)
     if subscription is None:
         return subscribe(buyer, PlanOrder(plan, request_key=request_key))
     check_paid(subscription)
@@ -144,9 +139,17 @@ def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str
     return str(subscription.pay_url) if is_upgrade and subscription.pay_url else None
 
 
+def live_by_now(account_id: int) -> Subscription | None:
+    """The live one as Stripe has it: elsewhere it may have been changed, paid, or ended."""
+    if Subscription.live_of(account_id) is not None:
+        check_set_up()
+    if (known := Subscription.live_of(account_id)) is not None:
+        look_again(known)
+    return Subscription.live_of(account_id)
+
+
 def upgrade(subscription: Subscription, plan: Plan) -> None:
     """Now; what was to end with the period ends all the same where the upgrade is not paid."""
-    look_again(subscription)
     release(subscription)
     ask_once(subscription, plan, requests.upgrade)
     look_again(subscription)
@@ -156,7 +159,8 @@ def upgrade(subscription: Subscription, plan: Plan) -> None:
 
 def change_later(subscription: Subscription, plan: Plan) -> None:
     """At the period's end; its own plan once more only takes back what was to happen then."""
-    undo_pending(subscription)
+    release(subscription)
+    keep_on(subscription)
     if plan.is_free:
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=True, next_plan=plan)
     elif plan.id != subscription.plan_id:
@@ -165,12 +169,8 @@ def change_later(subscription: Subscription, plan: Plan) -> None:
 
 def check_paid(subscription: Subscription) -> None:
     if subscription.is_unpaid:
-        raise Refusal(
-            "subscription_unpaid",
-            context={"changes_plan": True},
-            way_out="billing",
-            pay_url=subscription.pay_url,
-        )
+        context, page = {"changes_plan": True}, subscription.pay_url
+        raise Refusal("subscription_unpaid", context=context, way_out="billing", pay_url=page)
 
 
 def intent(subscription: Subscription) -> str:
@@ -265,8 +265,7 @@ def preview(buyer: Actor, plan: Plan) -> Preview:
     product_sync.publish(plan)
     asked = requests.preview_upgrade(subscription, plan)
     grows, ends = growth(subscription, plan, utcnow()), subscription.period_end
-    due = asked.due_cents
-    return Preview(plan, True, due, later, asked.currency, ends, grows, monthly, asked.lines)
+    return Preview(plan, True, asked.due_cents, later, asked.currency, ends, grows, monthly, asked.lines)
 
 
 def end_former(subscription: Subscription) -> None:

@@ -104,6 +104,16 @@ def test_a_downgrade_waits_for_the_periods_end_and_can_be_undone(scenario: Strip
     )
 
 
+def test_what_a_change_is_goes_by_the_plan_at_stripe(scenario: StripeScenario) -> None:
+    """Changed there meanwhile, and nobody has told us yet: what was dearer is cheaper now."""
+    subscription = scenario.subscribe("Starter")
+    item = {"id": str(subscription.stripe_item_id), "price": str(scenario.plan("Pro").stripe_price_id)}
+    scenario.sandbox.client.v1.subscriptions.update(str(subscription.stripe_id), {"items": [item]})
+    scenario.change_quietly("Plus")
+    subscription = scenario.subscription
+    assert (subscription.plan.name, subscription.pending_plan and subscription.pending_plan.name) == ("Pro", "Plus")
+
+
 def test_a_cancel_can_be_undone_and_serves_to_the_periods_end(scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
     subscriptions.cancel(scenario.actor)
