@@ -206,7 +206,7 @@ def test_the_lease_of_a_call_without_rows_is_its_own(
 def test_a_call_that_cannot_be_released_holds_up_no_other(
     account: Account, session: Database, provider: ProviderServer
 ) -> None:
-    """Whatever is wrong with its account: here nothing is reserved for it anymore."""
+    """Whatever is wrong with its account: here it knows of less than the call had reserved."""
     for _ in range(2):
         collect(begin(people.actor(account), "haiku", "frogs"))
     broken, whole = calls(session)
@@ -219,7 +219,7 @@ def test_a_call_that_cannot_be_released_holds_up_no_other(
     session.commit()
     with pytest.raises(IntegrityError):
         sweep()
-    assert [call.state for call in calls(session)] == ["running", "settled"]
+    assert [call.state for call in calls(session)] == ["running", "released"]
 
 
 @pytest.mark.parametrize(("lives", "released"), [(True, 0), (False, 1)])
