@@ -1,4 +1,4 @@
-/* Keeps the thread at its end while an answer grows, but only where the reader is at the end. */
+/* Keeps the thread at its end while an answer grows, until the reader scrolls up, however little; the end holds again. */
 
 const NEAR = 80;
 
@@ -7,6 +7,7 @@ export class Scroll {
     this.thread = document.getElementById("thread");
     this.button = document.getElementById("to-latest");
     this.isPinned = true;
+    this.top = 0;
     this.thread.addEventListener("scroll", () => this.look(), { passive: true });
     this.button.addEventListener("click", () => this.toEnd());
     new ResizeObserver(() => this.keep()).observe(document.getElementById("messages"));
@@ -17,8 +18,10 @@ export class Scroll {
   get rest() { return this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight; }
 
   look() {
-    this.isPinned = this.rest < NEAR;
-    this.button.hidden = this.isPinned;
+    const { scrollTop } = this.thread;
+    this.isPinned = this.rest < (scrollTop < this.top ? 1 : NEAR);
+    this.top = scrollTop;
+    this.button.hidden = this.rest < NEAR;
   }
 
   keep() {
@@ -28,6 +31,7 @@ export class Scroll {
 
   toEnd() {
     this.thread.scrollTop = this.thread.scrollHeight;
+    this.top = this.thread.scrollTop;
     this.isPinned = true;
     this.button.hidden = true;
   }
