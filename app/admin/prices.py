@@ -36,6 +36,7 @@ from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import WHOLE_DAY, price_tier, zone_named
+from app.models.catalog.rates import INPUT_BUCKETS
 from app.models.identity.user import User
 from app.providers.base import TOKEN_BUCKETS
 from app.web.formatting import number
@@ -65,9 +66,9 @@ class PriceForm(RowForm):
     )
     effective_from = Moment("From (UTC)", description="Empty: now. Earlier calls keep their price.")
     uncached_input_nanos = per_million_tokens("Input", validators=[Required()])
-    cache_read_nanos = per_million_tokens("Cache read", validators=[Required()])
-    cache_write_5m_nanos = per_million_tokens("Cache write, 5 min", validators=[Required()])
-    cache_write_1h_nanos = per_million_tokens("Cache write, 1 h", validators=[Required()])
+    cache_read_nanos = per_million_tokens("Cache read", description="Empty: as input.")
+    cache_write_5m_nanos = per_million_tokens("Cache write, 5 min", description="Empty: as input.")
+    cache_write_1h_nanos = per_million_tokens("Cache write, 1 h", description="Empty: as input.")
     output_nanos = per_million_tokens("Output", validators=[Required()])
     image_nanos = DollarsPerMillion("An image", description="Empty: the model makes none.")
     image_input_nanos = per_million_tokens("Images read", description="For models that make images. Empty: as input.")
@@ -170,6 +171,7 @@ class PriceTable(AdminTable):
 
     def on_model_change(self, form: PriceForm, price: ModelPrice, is_created: bool) -> None:
         price.service_tier = price_tier(price.service_tier)
+        fill_cached(price)
         check_times(price)
         check_tiers(price)
         if not is_created:
@@ -178,6 +180,13 @@ class PriceTable(AdminTable):
         price.source = "admin"
         price.approve(current_user.user_id)
         copy_siblings(form, price)
+
+    def create_form(self, obj: Any = None) -> PriceForm:
+        """Of the model that the address names, where it names one."""
+        form: PriceForm = super().create_form(obj)
+        if request.method == "GET":
+            form.model_id.data = request.args.get("model_id", type=int)
+        return form
 
     @expose("/approve/", methods=("POST",))
     @owners_only
@@ -226,6 +235,13 @@ def begin_now_or_later(price: ModelPrice | ImagePrice) -> None:
     price.effective_from = price.effective_from or now
     if price.effective_from.replace(second=0, microsecond=0) < now.replace(second=0, microsecond=0):
         raise FieldError("effective_from", "A price can't start in the past: earlier calls keep theirs.")
+
+
+def fill_cached(price: ModelPrice) -> None:
+    """Cached input that has no price of its own costs what input does."""
+    for column in (f"{bucket}_nanos" for bucket in INPUT_BUCKETS):
+        if getattr(price, column) is None:
+            setattr(price, column, price.uncached_input_nanos)
 
 
 def check_times(price: ModelPrice) -> None:

@@ -43,9 +43,15 @@ def test_a_changed_price_is_a_new_row(owner: AdminClient, priced: ModelPrice, se
 def test_a_tier_s_price_stands_beside_the_ordinary_one_and_changes_by_itself(
     owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:
-    typed = {"model_id": str(priced.model_id), "output_nanos": "5", "service_tier": "Flex", **FIGURES}
+    typed = {
+        "model_id": str(priced.model_id),
+        "output_nanos": "5",
+        "service_tier": "Flex",
+        "uncached_input_nanos": "2,5",
+    }
     assert owner.fill("/admin/price/new/", **typed).status_code == 302
     flex = prices(session, priced.model_id)[1]
+    assert (flex.cache_read_nanos, flex.cache_write_1h_nanos) == (25 * 10**8, 25 * 10**8), "cached costs as input"
     assert owner.fill(f"/admin/price/edit/?id={flex.id}", output_nanos="4").status_code == 302
 
     assert [price.tier for price in prices(session, priced.model_id)] == ["", "flex", "flex"]
