@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from flask import flash, redirect
+from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BooleanEqualFilter
@@ -224,6 +224,13 @@ class ModelTable(BulkRetire, AdminTable):
         before = form.name.object_data
         if not is_created and model.name != before and (was_called(before) or is_named(before)):
             raise FieldError("name", USED)
+
+    def get_save_return_url(self, model: AIModel, is_created: bool = False) -> str:
+        """A new model needs a price before it is offered."""
+        if not is_created or model.makes_images:
+            return str(super().get_save_return_url(model, is_created))
+        flash(f"{model.name} needs a price before it's offered.", "warning")
+        return url_for("price.create_view", model_id=model.id)
 
     def retire(self, row: AIModel) -> bool:
         was_for_sale, row.is_for_sale = row.is_for_sale, False

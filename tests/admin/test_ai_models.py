@@ -31,6 +31,8 @@ def test_a_model_makes_what_its_providers_format_can(
     answer = owner.fill("/admin/model/new/", **typed)
     shown = at_field(answer.text, "is_embedding" if fault == "not both" else "provider_id")
     assert (answer.status_code, fault in shown) == ((422, True) if fault else (302, True))
+    if not fault:
+        assert answer.location.startswith("/admin/price/new/?model_id=") == ("makes_images" not in flags)
 
 
 @pytest.mark.parametrize("name", ["renamed", "模型_é"])
