@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select, union_all
 
 from app.admin.cell_formats import sold_title
+from app.admin.form_fields import in_our_years
 from app.extensions import db
 from app.models.billing.refund import revenue_between
 from app.models.billing.subscription import Subscription
@@ -50,7 +51,7 @@ class Range(DayRange):
 
 def day_of(typed: str | None) -> date | None:
     try:
-        return date.fromisoformat(typed or "")
+        return in_our_years(date.fromisoformat(typed or ""))
     except ValueError:
         return None
 
