@@ -16,6 +16,7 @@ from app.extensions import db
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import CreditPack, Plan
 from app.web.plan_features import comparison, features, per_dollar, selling_points, trial_offer
+from tests.admin.test_lists import statements
 from tests.support import people
 
 CREDIT = 10**6
@@ -139,3 +140,14 @@ def test_a_plan_without_credits_or_packs_promises_none(session: scoped_session[S
     session.commit()
     card = client.get("/pricing").text.partition(">Starter</h2>")[2].partition("</article>")[0]
     assert ("No monthly credits" in card, "never expire" in card) == (True, False)
+
+
+def test_the_titles_of_models_are_read_once_a_page(session: scoped_session[Session], client: FlaskClient) -> None:
+    read = []
+    for models in ([], ["demo-fast"]):
+        session.execute(update(Plan).values(models=models))
+        session.commit()
+        with statements() as said:
+            client.get("/pricing")
+        read.append(len(said))
+    assert read[1] <= read[0] + 1

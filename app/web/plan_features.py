@@ -7,14 +7,13 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from app.models.base import credits_figure as credits
 from app.models.base import credits_text, grouped
-from app.models.catalog.ai_model import titles_of
 from app.models.catalog.currency import decimals
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import about_a_dollar, currency
 from app.web.formatting import counted as counted_text
-from app.web.formatting import deadline, number, price
+from app.web.formatting import deadline, model_title, number, price
 
 MOST_NAMED = 3
 """Above this many models a card says how many there are; the table names them all."""
@@ -74,7 +73,7 @@ def models(plan: Plan) -> Iterator[Feature]:
     if not plan.models:
         yield Feature("models", "Models", "All", "Every model")
         return
-    titles = titles_of(plan.models)
+    titles = [model_title(name) for name in plan.models]
     short = ", ".join(titles) if len(titles) <= MOST_NAMED else f"{len(titles)} models"
     text = f"Only {short}" if len(titles) <= MOST_NAMED else f"{short}: {', '.join(titles)}"
     yield Feature("models", "Models", ", ".join(titles), text)
