@@ -194,6 +194,13 @@ def test_the_billing_page_shows_what_there_is(customer: CustomerClient, scenario
     assert "at most $50.00 a month" in page
 
 
+def test_a_plan_with_a_hard_limit_is_offered_no_packs(customer: CustomerClient, scenario: StripeScenario) -> None:
+    scenario.account.plan = scenario.plan("Starter")
+    scenario.commit()
+    page = customer.page("/pricing").text
+    assert ("Starter has a fixed limit" in page, "/billing#buy" in page) == (True, False)
+
+
 def test_an_upgrade_that_waits_for_its_payment_can_be_paid_from_the_billing_page(
     customer: CustomerClient, scenario: StripeScenario
 ) -> None:
