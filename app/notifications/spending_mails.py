@@ -24,16 +24,17 @@ def of_alerts(account: Account, at: datetime) -> None:
     account_state = AccountState.load(account.id)
     balance = account_state.balance(at)
     everything, today = balance.allowance + balance.credits, balance.day_rest + balance.credits
+    plan = {"plan": account_state.plan_name, "allows_packs": account.plan.allows_packs}
     context = {
         "low_balance": {
             "credits": credits_figure(everything),
             "today": credits_figure(today) if today < everything else "",
         },
-        "daily_limit": {"limit": credits_figure(account_state.daily_limit or 0), "plan": account_state.plan_name},
+        "daily_limit": {"limit": credits_figure(account_state.daily_limit or 0), **plan},
         "window_limit": {
             "limit": credits_figure(account_state.window_limit or 0),
             "hours": counted(account_state.window_hours or 24, "hour"),
-            "plan": account_state.plan_name,
+            **plan,
             "resets_at": f"{window_ends(at, account_state.window_hours or 24):%H:%M}",
         },
         "unusual_spending": {

@@ -1,12 +1,15 @@
 """The mails about money: each has its text, with the figures and the way on, and comes as HTML too."""
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from app import mailer
 from app.extensions import db
+from app.models.base import utcnow
 from app.models.catalog.setting import Setting
 from app.models.operations.outbox import OutgoingMail
+from app.payments import jobs
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.mailbox import Mailbox, body_of
 
@@ -65,6 +68,19 @@ def test_a_scheduled_change_and_a_debit_on_its_way_are_told_once(
     [begun] = [text for text in texts if "takes a few business days" in text]
     assert "$25.00 for Medium pack" in " ".join(begun.split())
     assert "13,000 credits are added once the money arrives" in " ".join(begun.split())
+
+
+@pytest.mark.parametrize(("plan", "sells"), [("Plus", True), ("Starter", False)])
+def test_who_used_up_a_day_is_told_to_buy_credits_only_where_the_plan_allows_it(
+    app: Flask, scenario: StripeScenario, mailbox: Mailbox, plan: str, sells: bool
+) -> None:
+    account = scenario.account
+    account.plan, account.alerts_daily_limit, account.day = scenario.plan(plan), True, utcnow().date()
+    account.daily_limit_nanos = account.day_used_nanos = 50 * 10**6
+    scenario.commit()
+    jobs.tell_alerts(scenario.account_id)
+    [text] = sent(app, scenario, mailbox)
+    assert ("Credits you buy work right away" in " ".join(text.split())) == sells
 
 
 MONEY = (
