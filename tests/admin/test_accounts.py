@@ -15,6 +15,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.user import User, UserSession
+from app.models.operations.refused_call import RefusedCall
 from tests.admin.conftest import AdminClient
 from tests.support import people
 from tests.support.people import CREDIT
@@ -108,10 +109,14 @@ def test_the_support_grants_within_its_day(
     assert credits(session, ada) == 106 * CREDIT
 
 
-def test_the_story_shows_balances_ledger_and_members(owner: AdminClient, ada: Account) -> None:
+def test_the_story_shows_balances_ledger_and_members(
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
+) -> None:
+    session.add(RefusedCall(account_id=ada.id, user_id=ada.memberships[0].user_id, code="daily_limit_reached"))
+    session.commit()
     page = owner.get(f"/admin/account/details/?id={ada.id}").text
     assert "ada@example.com" in page
-    assert "Granted" in page
+    assert ("Granted" in page, "daily limit reached" in page, ">None<" in page) == (True, True, False)
 
 
 def test_an_account_is_found_by_a_members_address(owner: AdminClient, ada: Account) -> None:
