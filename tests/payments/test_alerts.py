@@ -1,5 +1,7 @@
 """Alerts that the owner chose: told once, by mail and on the pages."""
 
+import pytest
+
 from app.extensions import db
 from app.models.base import utcnow
 from app.payments import jobs
@@ -39,3 +41,15 @@ def test_a_used_up_day_or_window_is_told_by_mail_and_on_every_page_where_it_was_
     assert 'data-alert="window_limit"' in customer.client.get("/settings").text
     customer.form("/billing/alert")
     assert scenario.account.alerts_daily_limit is False
+
+
+@pytest.mark.parametrize(("plan", "way"), [("Plus", "Buy credits"), ("Starter", "Change plan")])
+def test_who_used_up_a_day_is_shown_to_credits_where_the_plan_allows_any_and_to_other_plans_elsewhere(
+    customer: CustomerClient, scenario: StripeScenario, plan: str, way: str
+) -> None:
+    account = scenario.account
+    account.plan, account.alerts_daily_limit, account.day = scenario.plan(plan), True, utcnow().date()
+    account.daily_limit_nanos = account.day_used_nanos = 50 * 10**6
+    scenario.commit()
+    strip = customer.page("/settings").text.partition('data-alert="daily_limit"')[2].partition("</div>")[0]
+    assert way in strip
