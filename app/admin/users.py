@@ -15,11 +15,15 @@ from app.admin.access import owners_only, wants_on
 from app.admin.cell_links import ACCOUNT_NAME
 from app.admin.model_view import AdminTable
 from app.extensions import db
+from app.jobs import JobName, enqueue
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
+from app.models.identity.erasure import delete_person
 from app.models.identity.membership import Membership
 from app.models.identity.two_factor import forget
-from app.models.identity.user import User
+from app.models.identity.user import User, is_erased
+from app.models.metering.refusal import Conflict
+from app.web.conflicts import conflict_text
 
 MAILED = {"verify": "The verification link", "reset": "A password reset link"}
 ROLES = {"": None, "owner": "owner", "support": "support"}
@@ -49,6 +53,7 @@ class UserTable(AdminTable):
                 .order_by(Account.id)
             )
             context["accounts"] = list(db.session.execute(query))
+            context["is_erased"] = is_erased(context["model"].email)
         return super().render(template, **context)
 
     def person_asked_for(self) -> User:
@@ -112,6 +117,26 @@ class UserTable(AdminTable):
         mailer.post(f"admin:{template}:{secrets.token_hex(8)}", person.email, template, **context)
         self.record("mail", person, changes={"mail": [None, template]})
         return self.done(person, f"{MAILED[template]}: it is on its way to {person.email}.")
+
+    @expose("/erase/", methods=("POST",))
+    @owners_only
+    def erase_view(self) -> ResponseReturnValue:
+        """Delete somebody who asked for it, as they could themselves; their email is typed first."""
+        person = self.person_asked_for()
+        if request.form.get("email", "").strip().casefold() != person.email.casefold():
+            return self.go_back("Not deleted: that isn't their email.", ".details_view", "error", id=person.id)
+        Account.locked(person.home_id)
+        person = self.other_person()
+        try:
+            closed = delete_person(person)
+        except Conflict as error:
+            db.session.rollback()
+            return self.go_back(f"Not deleted: {conflict_text(error)}", ".details_view", "error", id=person.id)
+        self.record("delete", person, changes={"person": [None, "deleted"]})
+        answer = self.done(person, "Deleted. Receipts and the ledger stay, without a name.")
+        for account_id in closed:
+            enqueue(JobName.ACCOUNT_CLOSED, account_id)
+        return answer
 
     @expose("/appoint/", methods=("POST",))
     @owners_only

@@ -14,6 +14,7 @@ from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
+from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
 from app.models.operations.refused_call import RefusedCall
 from tests.admin.conftest import AdminClient
@@ -149,6 +150,29 @@ def test_an_owner_appoints_a_support(owner: AdminClient, ada: Account, session: 
     owner.post("/admin/user/appoint/", id=ada.memberships[0].user_id, appointed="support")
     session.rollback()
     assert session.scalars(select(User.admin_role).where(User.email == "ada@example.com")).one() == "support"
+
+
+def test_a_person_who_asks_for_it_is_deleted_once_their_email_was_typed(
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
+) -> None:
+    who = ada.memberships[0].user_id
+    for typed, is_there in (("bob@example.com", True), (" Ada@example.com", False)):
+        owner.post("/admin/user/erase/", id=who, email=typed)
+        session.rollback()
+        assert (User.with_email("ada@example.com") is not None) is is_there
+    assert session.get(Account, ada.id).closed_at is not None
+    assert "Delete person" not in owner.get(f"/admin/user/details/?id={who}").text
+
+
+def test_who_alone_owns_a_team_of_others_is_not_deleted(
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
+) -> None:
+    team, bob = Account.open(ada.memberships[0].user, kind="team", name="Ferries"), people.person("bob")
+    session.add(Membership(account=team, user=bob.memberships[0].user, role="member"))
+    session.commit()
+    owner.post("/admin/user/erase/", id=ada.memberships[0].user_id, email="ada@example.com")
+    session.rollback()
+    assert (User.with_email("ada@example.com") is not None, session.get(Account, team.id).closed_at) == (True, None)
 
 
 def test_nobody_changes_their_own_role(owner: AdminClient, session: scoped_session[Session]) -> None:

@@ -83,6 +83,7 @@ def test_what_is_done_to_people_leaves_a_line(owner: AdminClient, session: Datab
         ("account/freeze", {"id": ada.id, "switch": "on"}),
         ("account/plan", {"id": ada.id, "plan": 2}),
         ("support/answered", {"id": request}),
+        ("user/erase", {"id": person, "email": "ada@example.com"}),
     ):
         assert owner.post(f"/admin/{path}/", **fields).status_code == 302
         told += log.news()
@@ -95,6 +96,7 @@ def test_what_is_done_to_people_leaves_a_line(owner: AdminClient, session: Datab
         ("freeze", "accounts", {"frozen_at", "frozen_by"}),
         ("change plan", "accounts", {"plan"}),
         ("answer", "support_requests", {"answered_at"}),
+        ("delete", "users", {"person"}),
     ]
 
 
