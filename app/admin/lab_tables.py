@@ -157,7 +157,8 @@ def accounts(which: str) -> Callable[[Report], Table]:
 
 def answers(report: Report) -> Table:
     """How many average answers $10 buys, of each plan and pack that has a price."""
-    return ["Sold", "Was", "Would be"], [[name, f"{was:,}", f"{then:,}"] for name, was, then in report.answers]
+    rows = [[name, *("" if count is None else f"{count:,}" for count in counts)] for name, *counts in report.answers]
+    return ["Sold", "Was", "Would be"], rows
 
 
 TABLES: dict[str, Callable[[Report], Table]] = {

@@ -93,11 +93,12 @@ class Report:
             rows[:] = largest(rows)
 
     def answers_of(self, terms: Terms) -> Iterator[list[Any]]:
-        """The rows of `answers`."""
-        average = {side: max(1, self.total(side, "paid_nanos") // max(1, self.total(side, "calls"))) for side in SIDES}
+        """The rows of `answers`; None where no call was paid."""
+        average = {side: self.total(side, "paid_nanos") // max(1, self.total(side, "calls")) for side in SIDES}
         for pair in (*terms.plans.values(), *terms.packs.values()):
             if pair.was.status == "active" and pair.was.price_cents and pair.then.price_cents:
-                yield [pair.was.name, *(bought_for_ten(getattr(pair, side)) // average[side] for side in SIDES)]
+                bought = [(bought_for_ten(getattr(pair, side)), average[side]) for side in SIDES]
+                yield [pair.was.name, *(worth // one if one else None for worth, one in bought)]
 
     def total(self, side: str, figure: str, day: str = "", plan_id: str = "") -> int:
         return sum(

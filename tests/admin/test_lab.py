@@ -127,6 +127,11 @@ def test_a_run_is_kept_whatever_becomes_of_what_it_changes(owner: AdminClient, p
     assert session.query(LabRun).count() == 1
 
 
+def test_what_ten_dollars_buy_is_left_open_where_no_call_was_paid(owner: AdminClient, session: Database) -> None:
+    run = begun(owner, session, first="2020-01-01", last="2020-01-02")
+    assert "Plus,,\r\n" in owner.get(f"/admin/lab/csv/answers/?id={run.id}").text
+
+
 def test_versions_have_a_group_of_fields_each(owner: AdminClient, plus: Plan, session: Database) -> None:
     newer = plus.new_version()
     session.commit()
