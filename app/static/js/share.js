@@ -25,7 +25,8 @@ export class Share {
   show(address) {
     this.link.value = address ?? "";
     for (const name of ["link", "copy", "revoke"]) this.part(name).hidden = !address;
-    this.part("make").textContent = address ? "Update to now" : "Create link";
+    this.part("make").textContent = address ? "Update link" : "Create link";
+    this.part("make").classList.toggle("button-main", !address);
   }
 
   say(label) { this.told.textContent = label; }
