@@ -84,6 +84,7 @@ def is_deleted_until_the_page_is_left(ada: Visitor) -> None:
 
 def test_a_chat_is_shared_read_on_a_phone_and_shared_no_more(ada: Visitor, browser: Browser) -> None:
     ada.ask("/demo table")
+    ada.ask("/demo code")
     choose(ada, "Share")
     dialog = ada.page.get_by_role("dialog", name="Share chat")
     dialog.get_by_role("button", name="Create link").press("Enter")
@@ -94,6 +95,7 @@ def test_a_chat_is_shared_read_on_a_phone_and_shared_no_more(ada: Visitor, brows
     phone.goto(link.input_value())
     expect(phone.get_by_role("heading", level=1)).to_be_visible()
     expect(phone.get_by_role("table").first).to_be_visible()
+    expect(phone.get_by_role("button", name="Copy").first).to_be_visible()
     assert (faults_of(phone), too_wide(phone)) == ([], 0)
     ada.page.reload()
     choose(ada, "Share")
@@ -115,6 +117,9 @@ def test_a_pinned_chat_stays_on_top_and_the_other_is_found_by_what_was_said(ada:
     ada.page.keyboard.type("zebras")
     expect(items(ada)).to_have_count(1)
     expect(items(ada)).to_have_text(re.compile("zebras"))
+    ada.page.get_by_role("searchbox", name="Search your chats").fill("first")
+    expect(items(ada)).to_have_text(re.compile("first", re.IGNORECASE))
+    choose(ada, "Unpin")
 
 
 def test_an_answer_goes_on_after_a_reload_and_over_a_line_that_drops(
@@ -196,6 +201,15 @@ def test_a_reader_who_scrolled_up_is_left_there(ada: Visitor) -> None:
     assert thread.evaluate("thread => thread.scrollTop") == top
     latest.click()
     expect(latest).to_be_hidden()
+    is_printed_whole(ada.page)
+
+
+def is_printed_whole(page: Page) -> None:
+    thread = page.locator("#thread")
+    assert thread.evaluate("thread => thread.scrollHeight > thread.clientHeight")
+    page.emulate_media(media="print")
+    expect(page.locator("#content")).to_be_hidden()
+    assert thread.evaluate("thread => thread.scrollHeight <= thread.clientHeight")
 
 
 def test_chats_are_kept_in_folders_by_keyboard(ada: Visitor) -> None:

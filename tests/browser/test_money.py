@@ -59,6 +59,19 @@ class Money:
         self.pay()
         expect(self.page.get_by_role("heading", name="Thanks!")).to_be_visible()
 
+    def go_on_where_it_was_refused(self) -> None:
+        self.leave(credits=100)
+        self.ada.go("/chat")
+        self.ada.ask("hello")
+        chat = self.page.url
+        self.leave(credits=0)
+        self.ada.send("Is anybody there?")
+        self.ada.refusal.get_by_role("link", name="Buy credits").click()
+        self.buy_a_pack()
+        self.page.get_by_role("link", name="Go to chat").click()
+        expect(self.page).to_have_url(chat)
+        expect(self.ada.message).to_have_value("Is anybody there?")
+
     def choose(self, plan: str) -> None:
         self.ada.go("/pricing")
         self.page.get_by_role("button", name=f"Choose {plan}").click()
@@ -132,7 +145,7 @@ def test_a_whole_life_with_money(
     ada: Visitor, backstage: Flask, browser: Browser, shared_app: RunningApp, stripe: StartedSandbox
 ) -> None:
     money = Money(ada, backstage)
-    money.buy_a_pack()
+    money.go_on_where_it_was_refused()
     money.subscribe()
     money.upgrade()
     money.turn_on_recharge()

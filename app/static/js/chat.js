@@ -7,6 +7,7 @@ import { fileItem } from "./attach.js";
 import { Composer } from "./composer.js";
 import { editQuestion } from "./editing.js";
 import { creditsText, isGuest, showBalance } from "./money.js";
+import { rememberOwn } from "./page.js";
 import { Picker } from "./picker.js";
 import { ceilingIn, costText, priceOf, showPrice, showPriceOfRest } from "./prices.js";
 import { showOffer, showRefusal } from "./refusals.js";
@@ -183,6 +184,7 @@ async function attempt(answer, work, undo, again) {
       return;
     }
     undo(problem);
+    rememberOwn("waiting", location.pathname);
     showRefusal(refusal, problem, { again, cheaper: () => { picker.select(problem.model); again(problem); }, switch: () => picker.select(problem.model), picker: () => picker.open(), raise: (asked, credits) => raise(asked, credits, again) }, canManage);
     scroll.keep();
   }
@@ -191,6 +193,7 @@ async function attempt(answer, work, undo, again) {
 async function run(answer, method, path, body, started = () => {}) {
   await watch(answer, (ears) => ask(method, path, body, ears), (fields) => {
     started(fields);
+    rememberOwn("waiting", "");
     tabs.postMessage({ chat });
   });
 }

@@ -108,6 +108,9 @@ if (onward && !sessionStorage.getItem(location.href)) {
   sessionStorage.setItem(location.href, "gone");
   onward.requestSubmit();
 }
+/* Whoever has paid goes on where a message was refused. */
+const toChat = document.querySelector("[data-to-chat]");
+if (toChat) toChat.href = recallOwn("waiting") || toChat.href;
 for (const label of document.querySelectorAll(".flash-good, .flash-message")) setTimeout(() => label.remove(), 8000);
 for (const button of document.querySelectorAll("[data-reveal]")) button.hidden = false;
 for (const button of document.querySelectorAll("[data-back]")) button.hidden = history.length < 2;

@@ -3,6 +3,7 @@
 import { Problem, json, request } from "./api.js";
 import { deleteSoon } from "./deletion.js";
 import { isEnter } from "./keys.js";
+import { recallOwn, rememberOwn } from "./page.js";
 import { Share } from "./share.js";
 
 const PAUSE = 200;
@@ -54,10 +55,10 @@ export class Sidebar {
 
   item(chat) { return this.list.querySelector(`[data-chat="${chat}"]`); }
 
-  make({ id, title, share_url: address }, isOpen = false) {
+  make({ id, title, share_url: address, is_pinned: isPinned, is_archived: isArchived, folder }, isOpen = false) {
     const item = document.getElementById("chat-template").content.cloneNode(true).firstElementChild;
     item.dataset.chat = id;
-    if (address) item.dataset.shared = address;
+    Object.assign(item.dataset, { ...(address && { shared: address }), ...(isPinned && { pinned: "" }), ...(isArchived && { archived: "" }), ...(folder && { folder }) });
     item.classList.toggle("is-open", isOpen);
     const link = item.querySelector("a");
     link.href = `/chat/${id}`;
@@ -173,6 +174,7 @@ export class Sidebar {
   }
 
   remove(chat) {
+    if (recallOwn("waiting") === `/chat/${chat}`) rememberOwn("waiting", "");
     const leave = () => { if (location.pathname === `/chat/${chat}`) location.assign("/chat"); };
     deleteSoon(`/api/chats/${chat}`, () => this.item(chat), "Chat deleted.", leave);
   }
