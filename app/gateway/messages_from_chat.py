@@ -15,6 +15,9 @@ from app.providers.usage import mapping
 Fields = dict[str, Any]
 JSON_ONLY = "Answer with one JSON object and nothing else."
 INSTRUCTIONS = ("system", "developer")
+IMAGES = {"/9j/": "image/jpeg", "iVBORw": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+"""By how they begin in base64: Anthropic refuses one that goes by another type, OpenAI looks for itself."""
+
 UNREADABLE = ("logprobs", "top_logprobs", "functions", "function_call")
 """What the caller would look for in the answer, and what Anthropic cannot give."""
 
@@ -175,7 +178,9 @@ def source_of(address: str) -> Fields:
     if not address.startswith("data:"):
         return {"type": "url", "url": address}
     head, _, data = address.removeprefix("data:").partition(",")
-    return {"type": "base64", "media_type": head.partition(";")[0], "data": data}
+    told = head.partition(";")[0]
+    kind = next((kind for start, kind in IMAGES.items() if data.startswith(start)), told)
+    return {"type": "base64", "media_type": kind if told.startswith("image/") else told, "data": data}
 
 
 def with_allowed_tools(body: Mapping[str, Any]) -> Mapping[str, Any]:

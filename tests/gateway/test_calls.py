@@ -180,6 +180,11 @@ TURNS: list[tuple[str, str, list[Any], list[Any]]] = [
         {"role": "tool", "tool_call_id": "functions.look:0", "content": ""}],
      [{"role": "assistant", "content": [{"type": "tool_use", "id": "functions_look_0", "name": "look", "input": {}}]},
       {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "functions_look_0", "content": []}]}]),
+    *(("chat", MODELS[1], [{"role": "user", "content": [
+        {"type": "image_url", "image_url": {"url": f"data:{told};base64,/9j/4AAQ"}}]}],
+     [{"role": "user", "content": [
+         {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "/9j/4AAQ"}}]}],
+    ) for told in ("image/png", "image/jpg", "image/jpeg")),
     ("responses", MODELS[0], [
         {"type": "function_call", "call_id": "a", "name": "look", "arguments": "{}"},
         {"role": "assistant", "content": "I look."}, {"role": "user", "content": "Well?"},
