@@ -86,6 +86,7 @@ class MadeResponse:
         self._kind = ""
         self._has_started = False
         self._finish: str | None = None
+        self._cut: int | None = None
 
     def feed(self, chunk: Event) -> Iterator[Event]:
         yield from self._start()
@@ -106,14 +107,15 @@ class MadeResponse:
 
     def close(self, settled: Settled) -> Iterator[Event]:
         yield from self._start()
-        yield from self._end_item()
-        for number in self._calls.values():
-            yield from self._end_call(number)
         reason = {
             "length": "max_output_tokens",
             "content_filter": "content_filter",
             "filter": "content_filter",
         }.get(self._finish or settled.finish_reason or "stop")
+        self._cut = len(self._items) - 1 if reason else None
+        yield from self._end_item()
+        for number in self._calls.values():
+            yield from self._end_call(number)
         status = "incomplete" if reason else "completed"
         usage = {**settled.responses_usage, **settled.cost}
         response = self._response(status) | {"usage": usage}
@@ -210,7 +212,7 @@ class MadeResponse:
 
     def _done(self, number: int) -> Event:
         item = self._items[number]
-        item["status"] = "completed"
+        item["status"] = "incomplete" if number == self._cut else "completed"
         return {"type": "response.output_item.done", "output_index": number, "item": dict(item)}
 
 

@@ -79,6 +79,18 @@ def test_a_call_without_a_name_is_told_once_where_the_end_comes_twice() -> None:
     assert [len(sound.feed(end)["choices"][0]["delta"].get("tool_calls", ())) for _ in range(2)] == [1, 0]
 
 
+def test_the_item_that_the_limit_cuts_off_is_not_completed(ada: Program, provider: ProviderServer) -> None:
+    """What is done of an answer can be used; a call of half its arguments cannot."""
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}], "usage": {"prompt_tokens": 9}}
+    calls = [called("f", "{}", index=0, id="a"), called("f", '{"x', index=1, id="b")]
+    sent = [chunk(content="I look."), *(chunk(tool_calls=[call]) for call in calls), end]
+    provider.bodies["cut"] = "\n\n".join([*(f"data: {json.dumps(one)}" for one in sent), ""]).encode()
+    provider.configure(replay="cut")
+    response = ada.call("responses", model=OPENAI_MODEL).json
+    assert [item["status"] for item in response["output"]] == ["completed", "completed", "incomplete"]
+    assert (response["status"], response["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+
+
 def test_what_is_written_for_a_tool_is_output_where_nothing_is_reported() -> None:
     custom = {"type": "custom", "custom": {"name": "f", "input": "two"}}
     delta = {"tool_calls": [called("f", "one"), custom, "x"], "function_call": {"arguments": "three"}}
