@@ -8,7 +8,7 @@ from flask import abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
 
-from app.admin import business, image_prices, stripe_moves, watchlist
+from app.admin import business, image_prices, installation, stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, money_text
 from app.admin.dashboard_figures import Books, Range, books_of, plan_titles
@@ -48,6 +48,7 @@ class Dashboard(AdminOnly, AdminIndexView):
             risks=watchlist.at_risk(now.date()),
             call_audit=CallAudit.last(),
             alarms=alarms(),
+            missing=installation.alarms(),
             price_alarms=price_alarms(),
             image_alarms=image_prices.alarms(),
             images=image_costs.totals(within.first, within.last),

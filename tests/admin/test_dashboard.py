@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, scoped_session
 
+from app.admin import installation
 from app.admin.dashboard_figures import Range, books_of
 from app.admin.watchlist import at_risk, dearest, losing
 from app.extensions import db
@@ -24,6 +26,7 @@ from app.models.identity.account import Account
 from app.models.identity.guest_account import open_guest_account
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import add_up
+from app.models.operations.outbox import OutgoingMail
 from app.models.operations.refused_call import RefusalCount
 from tests.admin.conftest import AdminClient
 from tests.support import people
@@ -208,3 +211,22 @@ def test_a_vendors_price_that_passes_what_its_buyers_paid_for_is_an_alarm(
         page = owner.get("/admin/").text
         assert ("gpt-4o: its vendor charges 250% of your price" in page) == alarm
     assert "leaves a margin of -25%" in page
+
+
+def test_the_overview_says_what_is_missing_from_the_installation(
+    app: Flask, owner: AdminClient, session: scoped_session[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 'role="alert"' not in owner.get("/admin/").text
+    for name, value in {"MAIL_BACKEND": "file", "STRIPE_SECRET_KEY": "sk_live_1", "STRIPE_WEBHOOK_SECRETS": []}.items():
+        monkeypatch.setitem(app.config, name, value)
+    OutgoingMail.post("lost", "ada@example.com", "welcome", {}).attempts = OutgoingMail.RETRIES.most
+    session.commit()
+    page = owner.get("/admin/").text
+    assert [said in page for said in ("STRIPE_WEBHOOK_SECRET isn", "1 email couldn", "No email is sent")] == [
+        True,
+        True,
+        False,
+    ]
+    with app.app_context():
+        monkeypatch.setitem(app.config, "APP_ENV", "production")
+        assert next(installation.alarms()).startswith("No email is sent")
