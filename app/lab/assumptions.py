@@ -3,7 +3,8 @@
 REPLAYED = {
     "money": (
         "Everybody buys what they bought, at any price: nobody leaves or joins because of it.",
-        "Refunds are proportional to the price. Stripe's fee is the one in Settings, and refunds don't return it.",
+        "Revenue is after refunds, disputes and tax, each in proportion to the price.",
+        "Stripe's fee is the one in Settings, and refunds don't return it.",
         "Nobody gets a trial who had none.",
     ),
     "use": (

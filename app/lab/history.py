@@ -14,7 +14,8 @@ from app.lab.record import Call, Entry, Limits, opening
 from app.lab.scenario import Pair, Scenario, Terms
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.billing.refund import NOT_MADE, Refund
+from app.models.billing.refund import NOT_MADE, Dispute, Refund, lost_between
+from app.models.catalog.worth import without_tax
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
 from app.models.metering.breaker import LONGEST_CALL
@@ -193,11 +194,11 @@ def refused_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -
 def money_of(
     connection: Connection, scenario: Scenario, payments: dict[int, Any]
 ) -> dict[int, list[tuple[datetime, int, int, Any]]]:
-    """By account: moment, cents, whether it is a payment, and which; refunds are negative."""
+    """By account: moment, cents without tax, whether it is a payment, and which; negative what came off it later."""
     by_account = defaultdict(list)
     for row in payments.values():
         if row.state == "paid" and row.paid_at and scenario.begins <= row.paid_at < scenario.ends:
-            by_account[row.account_id].append((row.paid_at, row.price_cents, 1, row))
+            by_account[row.account_id].append((row.paid_at, untaxed(row, row.price_cents), 1, row))
     back = select(REFUNDS).where(
         REFUNDS.c.payment_id.in_(payments),
         REFUNDS.c.refunded_at >= scenario.begins,
@@ -206,8 +207,17 @@ def money_of(
     )
     for refund in connection.execute(back) if payments else ():
         payment = payments[refund.payment_id]
-        by_account[payment.account_id].append((refund.refunded_at, -refund.amount_cents, 0, payment))
+        by_account[payment.account_id].append((refund.refunded_at, -untaxed(payment, refund.amount_cents), 0, payment))
+    lost = lost_between(scenario.begins, scenario.ends).where(Dispute.payment_id.in_(payments))
+    for payment_id, at in connection.execute(lost) if payments else ():
+        payment = payments[payment_id]
+        gone = untaxed(payment, payment.price_cents - payment.refunded_cents)
+        by_account[payment.account_id].append((at, -gone, 0, payment))
     return by_account
+
+
+def untaxed(payment: Any, cents: int) -> int:
+    return without_tax(cents, payment.total_cents, payment.tax_cents)
 
 
 def entry_of(row: Any, plan_id: int, payments: dict[int, Any], terms: Terms) -> Entry:

@@ -99,12 +99,13 @@ class AccountRun:
             self.money(*money)
 
     def money(self, at: datetime, cents: int, payments: int, payment: Any) -> None:
-        """A payment or refund, as it was and in proportion to its price as it would be."""
+        """A payment or what came off it, as it was and in proportion to its price as it would be."""
         plan_id = payment.plan_id or self.past.state.plan_id
         pair = self.terms.packs[payment.pack_id] if payment.pack_id else self.terms.plans[plan_id]
-        then = scaled(cents, (pair.was.price_cents, pair.then.price_cents)) if cents else 0
-        for side, amount, tally in (("was", cents, self.was), ("then", then, self.then)):
-            self.report.add(side, at, plan_id, revenue_cents=amount, fee_cents=fee_of(amount, payments, self.terms))
+        prices, charged = (pair.was.price_cents, pair.then.price_cents), payment.price_cents * payments
+        earned, paid = (scaled(amount, prices) if amount else 0 for amount in (cents, charged))
+        for side, amount, whole, tally in (("was", cents, charged, self.was), ("then", earned, paid, self.then)):
+            self.report.add(side, at, plan_id, revenue_cents=amount, fee_cents=fee_of(whole, payments, self.terms))
             tally.cents += amount
 
     def until(self, at: datetime) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import event, func, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session, scoped_session
 
+from app.admin.dashboard_figures import Range, books_of
 from app.extensions import db
 from app.lab.history import worths_of
 from app.lab.report import Report
@@ -22,11 +23,12 @@ from app.lab.user_kinds import seed_habits
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
+from app.models.billing.refund import Dispute
 from app.models.billing.statement import balances_at
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
-from app.models.catalog.worth import worth_of
+from app.models.catalog.worth import usual_payment_fee, worth_of
 from app.models.identity.account import Account
 from app.models.metering.spending import SpendingPause
 from app.models.metering.usage import Usage
@@ -157,8 +159,13 @@ def refusals_of(life: Life) -> list[tuple[datetime, str]]:
 
 
 def test_a_changed_margin_is_its_closed_form(models: None, session: Database) -> None:
-    """Credits bought at margin m are worth (1 - m') / (1 - m) at m'; what was used is the same."""
+    """Credits bought at margin m are worth (1 - m') / (1 - m) at m'; what was used is the same, and what was earned."""
     lives = [life for life in live(HISTORIES, seed=10) if life.account.plan.allows_packs]
+    taxed, disputed = session.query(Payment).filter(Payment.paid_at >= BEGINS).order_by(Payment.id)[:2]
+    taxed.tax_cents = taxed.total_cents // 6
+    whose = {"account_id": disputed.account_id, "payment_id": disputed.id}
+    session.add(Dispute(stripe_id="dp_1", status="lost", created_at=disputed.paid_at, **whose))
+    session.commit()
     packs = {str(pack.id): {"margin_bps": 3500} for pack in session.query(CreditPack)}
     told = Told(Scenario(**MONTH, packs=packs)).run()
     record = Told(Scenario(**MONTH)).run()
@@ -170,6 +177,10 @@ def test_a_changed_margin_is_its_closed_form(models: None, session: Database) ->
             assert other[3] * (10_000 - margins[one[3]]) == one[3] * 6500
     assert bought > 3
     assert told.report.total("then", "revenue_cents") == record.report.total("was", "revenue_cents") > 0
+    books = books_of(Range(MONTH["first"], MONTH["last"]))
+    assert record.report.total("was", "revenue_cents") == books.sum("revenue_cents")
+    paid = session.query(Payment).filter(Payment.paid_at >= BEGINS, Payment.paid_at < datetime(2026, 11, 1, tzinfo=UTC))
+    assert record.report.total("was", "fee_cents") == sum(usual_payment_fee(one.price_cents) for one in paid)
 
 
 def test_a_volume_keeps_its_tier_where_the_margin_of_one_changes(session: Database) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Subquery, case, cast, func, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, case, cast, func, select, union_all
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
@@ -111,11 +111,16 @@ def revenue_between(begins: datetime, ends: datetime) -> Subquery:
     came = came.where(Payment.state == "paid", Payment.paid_at >= begins, Payment.paid_at < ends)
     made = Refund.status.not_in(NOT_MADE), Refund.refunded_at >= begins, Refund.refunded_at < ends
     back = select(Refund.refunded_at, Payment.currency, -untaxed(Refund.amount_cents)).join(Refund.payment).where(*made)
-    first = func.min(Dispute.created_at).label("at")
-    opened = select(Dispute.payment_id, first).where(Dispute.status.in_(AGAINST_US)).group_by(Dispute.payment_id)
-    lost = opened.having(first >= begins, first < ends).subquery()
+    lost = lost_between(begins, ends).subquery()
     gone = select(lost.c.at, Payment.currency, -untaxed(NOT_REFUNDED)).join(lost, lost.c.payment_id == Payment.id)
     return union_all(came, back, gone).subquery()
+
+
+def lost_between(begins: datetime, ends: datetime) -> Select[int, datetime]:
+    """(payment_id, at): each payment that disputes are against us of, and when the first of them came."""
+    first = func.min(Dispute.created_at).label("at")
+    opened = select(Dispute.payment_id, first).where(Dispute.status.in_(AGAINST_US)).group_by(Dispute.payment_id)
+    return opened.having(first >= begins, first < ends)
 
 
 def follow_refunds(payment: Payment, account: Account, states: Iterable[RefundState]) -> list[Refund]:
