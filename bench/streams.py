@@ -23,7 +23,7 @@ def measured() -> tuple[list[Measure], list[str]]:
     """1, 2, 7 and 8, and what is to be said beside."""
     with stage() as running:
         others, missing = peers(running)
-        ours = running.tollgate(chats=(FIRSTS + BURST) * (ROUNDS + 1) + 400)
+        ours = running.tollgate(chats=(FIRSTS + BURST) * (ROUNDS + 1) + 200)
         direct, sdk, raw = running.direct(), running.bare("sdk"), running.bare("raw")
         everyone = [ours, sdk, raw, *others]
         for target in (direct, *everyone):
@@ -31,7 +31,7 @@ def measured() -> tuple[list[Measure], list[str]]:
         firsts = in_turns([direct, *everyone], first_token)
         rates, costs = bursts(everyone)
         lines = first_tokens(firsts, ours, sdk, others) + streams(rates, costs, ours, raw, sdk, others)
-        return [*lines, memory(ours)], missing
+    return [*lines, *memory()], missing
 
 
 def in_turns(targets: list[Target], measure: Callable[[Target], float]) -> dict[str, float]:
@@ -99,12 +99,21 @@ def streams(
     ]
 
 
-def memory(ours: Target) -> Measure:
-    """The web process while 200 answers run."""
+def memory() -> list[Measure]:
+    """8, and as many streams as one process has threads for."""
+    with stage() as running:
+        running.environment["WEB_THREADS"] = "530"
+        ours = running.tollgate(chats=720)
+        ours.load(20, 8)
+        return [memory_of(ours, count) for count in (200, 500)]
+
+
+def memory_of(ours: Target, count: int) -> Measure:
+    """The web process while so many answers run."""
     with sampled(lambda: megabytes(ours.pid)) as seen:
-        ours.load(200, 200, SLOW)
+        ours.load(count, count, SLOW)
     most = max(seen)
-    return Measure(8, "memory of a web process, 200 streams running", f"{most:,.0f} MB", "", most, 200)
+    return Measure(8, f"memory of a web process, {count} streams running", f"{most:,.0f} MB", "", most, 200)
 
 
 def many_slow() -> list[Measure]:
