@@ -15,6 +15,7 @@ from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import carry_over
 from app.models.identity.passkey import Passkey
+from app.models.identity.two_factor import forget
 from app.models.identity.user import MailedToken, User
 from app.notifications.people_mails import of_welcome
 from app.web.access import public
@@ -55,8 +56,8 @@ def reset(token: str) -> ResponseReturnValue:
             errors=faults(form),
             token=token,
             is_dead=False,
-            has_keys=ApiKey.count_of(mailed.user_id) > 0,
-            has_passkeys=Passkey.count_of(mailed.user_id) > 0,
+            has_keys=mailed.user.is_verified and ApiKey.count_of(mailed.user_id) > 0,
+            has_passkeys=mailed.user.is_verified and Passkey.count_of(mailed.user_id) > 0,
         ), status
     if not redeem(mailed, form):
         return render_template("auth/reset.html", errors={}, token="", is_dead=True), 404
@@ -68,16 +69,19 @@ def reset(token: str) -> ResponseReturnValue:
 def redeem(token: MailedToken, form: ResetForm) -> bool:
     """Set the password of the token's user, whose mailbox is proven by it; keys and passkeys end, unless kept.
 
-    False where the token was just used.
+    Where nobody had proven it before, a stranger may have signed up with it: none of theirs is kept, nor is their
+    second factor. False where the token was just used.
     """
-    account = Account.locked(token.user.home_id)
+    user, account = token.user, Account.locked(token.user.home_id)
     if not token.use():
         return False
-    token.user.set_password(form.password.data)
-    stopped = 0 if form.keep_keys.data else ApiKey.revoke_all_of(token.user_id)
-    removed = 0 if form.keep_passkeys.data else Passkey.remove_all_of(token.user_id)
-    note("password reset", token.user_id, keys_revoked=stopped, passkeys_removed=removed)
-    token.user.verify_email()
+    user.set_password(form.password.data)
+    if not user.is_verified:
+        forget(user)
+    stopped = 0 if form.keep_keys.data and user.is_verified else ApiKey.revoke_all_of(user.id)
+    removed = 0 if form.keep_passkeys.data and user.is_verified else Passkey.remove_all_of(user.id)
+    note("password reset", user.id, keys_revoked=stopped, passkeys_removed=removed)
+    user.verify_email()
     give_free_credits(account)
     return True
 

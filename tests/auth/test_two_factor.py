@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.identity.api_key import ApiKey
 from app.models.identity.two_factor import secret_of
 from app.models.identity.user import MailedToken, User
 from tests.auth.conftest import Browser
@@ -68,6 +69,20 @@ def test_a_reset_does_not_pass_it(
     other.send(f"/password/reset/{link}", password="another good password")
     assert other.sign_in("ada", "another good password").location == "/login/code"
     assert not other.is_signed_in
+
+
+def test_a_strangers_does_not_keep_out_who_has_the_mailbox(
+    guest: Browser, new_browser: Callable[[], Browser], session: Database, clock: time_machine.Traveller
+) -> None:
+    """Somebody signed up with an email that is not theirs, and never confirmed it."""
+    guest.sign_up("ada")
+    set_up(guest)
+    key = guest.send("/settings/keys", name="to stay", scopes="read")
+    link, other = MailedToken.issue(user(session), "reset"), new_browser()
+    session.commit()
+    other.send(f"/password/reset/{link}", password="another good password", keep_keys="1")
+    assert other.sign_in("ada", "another good password").location == "/chat"
+    assert (key.status_code, ApiKey.count_of(user(session).id), guest.is_signed_in) == (303, 0, False)
 
 
 def test_the_code_is_the_second_step(
