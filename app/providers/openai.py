@@ -18,6 +18,7 @@ from app.providers.base import (
     WirePrompt,
     is_above_limit,
 )
+from app.providers.concessions import UNKNOWN_FIELD, Concessions
 from app.providers.errors import failure, is_error, reason_of_event
 from app.providers.finish_reasons import FAILED, finish_of
 from app.providers.image_requests import Drawing
@@ -36,16 +37,7 @@ ADDRESS = "https://api.openai.com/v1"
 NEW_LIMIT, OLD_LIMIT, BOTH_LIMITS = "max_completion_tokens", "max_tokens", "both"
 NEW_LIMIT_HOSTS = ("api.openai.com", ".openai.azure.com")
 MOST_CONCESSIONS = 3
-UNKNOWN_FIELD = re.compile(r"unsupported|unrecognized|unknown|extra|not (supported|permitted|allowed)", re.IGNORECASE)
 RUNNING_FIELDS = re.compile(r"timings_per_token|continuous_usage_stats")
-NO_EFFORT = re.compile(r"tools with reasoning_effort are not supported", re.IGNORECASE)
-"""OpenAI's models from GPT-5.4 on, in chat completions: they think beside tools in responses alone."""
-
-NEEDLESS = (
-    "user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",
-    "verbosity",
-)  # fmt: skip
-"""Fields without which the answer is the same, or nearly."""
 
 
 class OpenAIProvider(VendorProvider):
@@ -57,8 +49,7 @@ class OpenAIProvider(VendorProvider):
         self.service_tier = self.options.service_tier
         self.asks_for_running = self.options.reports_running
         self.asks_for_usage = self.has_responses = True
-        self.unread: set[str] = set()
-        self.thoughtless: set[str] = set()
+        self.concessions = Concessions()
         self._limits: dict[str, str] = {}
         self._wants_one: set[str] = set()
 
@@ -104,26 +95,11 @@ class OpenAIProvider(VendorProvider):
         self.service_tier = None
         return True
 
-    def drops_effort(self, told: str, prompt: Prompt) -> bool:
-        """Whether the model calls tools in this format only where it does not think: it is asked to from now on."""
-        is_new = NO_EFFORT.search(told) is not None and prompt.model not in self.thoughtless
-        self.thoughtless |= {prompt.model} if is_new else set()
-        return is_new
-
-    def drops_fields(self, told: str, prompt: Prompt) -> bool:
-        """Whether this refusal names fields that can be left out: they are not sent anymore."""
-        sent = {*NEEDLESS} & {*(prompt.body if isinstance(prompt, WirePrompt) else ())}
-        named = {name for name in sent if re.search(rf"['\"`]{name}['\"`]", told)} - self.unread
-        self.unread |= named
-        return bool(named)
-
     def gives_way(self, error: openai.APIStatusError, prompt: Prompt) -> bool:
         """Whether the request can be made without what this refusal is about: the tier, or the limit's name."""
         told = told_by(error)
         is_unknown = UNKNOWN_FIELD.search(told) is not None
-        if self.drops_tier(error) or self.drops_effort(told, prompt):
-            return True
-        if is_unknown and self.drops_fields(told, prompt):
+        if self.drops_tier(error) or self.concessions.learn(told, prompt):
             return True
         if self.asks_for_running and RUNNING_FIELDS.search(told):
             self.asks_for_running = False
@@ -178,11 +154,7 @@ class ChatReader(Reader):
             "stream": True,
             **dict.fromkeys(names, prompt.max_output_tokens),
         }
-        for name in ("stream_options", *provider.unread):
-            body.pop(name, None)
-        is_asked = own.get("reasoning_effort") is not None and not prompt.messages  # in this very format
-        if prompt.model in provider.thoughtless and own.get("tools") and not is_asked:
-            body["reasoning_effort"] = "none"
+        body.pop("stream_options", None)
         if provider.asks_for_usage:
             body["stream_options"] = {**mapping(own.get("stream_options")), "include_usage": True}
         if provider.service_tier:
@@ -191,7 +163,7 @@ class ChatReader(Reader):
             body["timings_per_token"] = True
             if provider.asks_for_usage:
                 body["stream_options"] |= {"continuous_usage_stats": True}
-        return body
+        return provider.concessions.applied(body, prompt)
 
     def hear(self, response: httpx2.Response) -> None:
         self._usage = joined(self._usage, report_in_headers(response.headers))

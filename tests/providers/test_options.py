@@ -140,6 +140,36 @@ def test_fields_that_the_answer_does_not_need_are_left_out_where_they_are_refuse
     assert ("user" in server.last["body"], server.last["body"]["metadata"]) == (False, {"a": "b"})
 
 
+def test_calls_whose_signature_is_lost_are_signed_for_who_asks(
+    opened: Opened, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gemini refuses to go on from a call without the signature that came with it, and most clients drop that."""
+    vendor = opened()
+    send, told = vendor.post, "Function call is missing a thought_signature in functionCall parts. See the docs."
+
+    def post(prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response:
+        if "skip_thought" in str(body) or "own" in str(body):
+            return send(prompt, path, body)
+        request = httpx2.Request("POST", server.url)
+        raise openai.BadRequestError("no", response=httpx2.Response(400, request=request), body=[{"error": told}])
+
+    monkeypatch.setattr(vendor, "post", post)
+    calls = [{"id": name, "function": {"name": "look"}} for name in "ab"]
+    kept = {"id": "c", "extra_content": {"google": {"thought_signature": "own"}}}
+    turns = [{"role": "user"}, {"role": "assistant", "tool_calls": calls}, {"role": "tool"}]
+    assert outcome_of(vendor.stream(WirePrompt("m", (), 9, body={"messages": turns}))).finish_reason == "length"
+    signature = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+    sent = server.last["body"]["messages"]
+    assert sent == [
+        turns[0],
+        {**turns[1], "tool_calls": [{**calls[0], "extra_content": signature}, calls[1]]},
+        turns[2],
+    ]
+    turns[1] = {"role": "assistant", "tool_calls": [kept, *calls]}
+    outcome_of(vendor.stream(WirePrompt("m", (), 9, body={"messages": turns})))
+    assert server.last["body"]["messages"] == turns
+
+
 @pytest.mark.parametrize("asked", [None, "high"])
 def test_a_model_that_thinks_beside_no_tools_calls_them_without_thinking(
     opened: Opened, server: ProviderServer, monkeypatch: pytest.MonkeyPatch, asked: str | None
