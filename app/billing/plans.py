@@ -54,6 +54,9 @@ def preview_change(plan_id: str) -> str:
 @managers_only
 def change(plan_id: str) -> ResponseReturnValue:
     plan = subscriptions.plan_on_offer(plan_id)
+    if request.form.get("price_cents", str(plan.asked_cents)) != str(plan.asked_cents):
+        flash(f"The price of {plan.name} just changed. Check it and try again; nothing was charged.")
+        return redirect(url_for("billing.preview_change", plan_id=plan.id), 303)
     address = subscriptions.change_plan(current_user, plan)
     flash("One more step: pay the invoice for the change." if address else what_was_done(plan))
     return redirect(address or url_for("billing.overview"), 303)

@@ -129,10 +129,18 @@ def test_a_change_that_began_in_a_sale_is_at_its_price_once_the_sale_is_over(
     assert (scenario.allowance, paid.review_reason, scenario.is_explained()) == (10_000, "", True)
 
 
-def test_an_upgrade_in_a_sale_is_at_the_sale_price(scenario: StripeScenario) -> None:
+def test_an_upgrade_in_a_sale_is_at_the_sale_price_that_was_seen(
+    scenario: StripeScenario, customer: CustomerClient
+) -> None:
     scenario.subscribe("Plus")
+    path = f"/billing/change/{scenario.plan('Pro').id}"
+    seen = re.findall('name="price_cents" value="([0-9]+)"', customer.page(path).text)
     put_on_sale(scenario, "Pro", 8000)
-    scenario.change("Pro")
+    assert customer.form(path, price_cents=seen).location == path
+    assert "just changed" in customer.page(path).text
+    assert scenario.subscription.plan.name == "Plus"
+    assert customer.form(path, price_cents="8000").location == "/billing"
+    scenario.deliver()
     subscription = scenario.subscription
     assert subscription is not None
     assert (subscription.plan.name, subscription.price_cents) == ("Pro", 8000)
