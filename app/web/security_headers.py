@@ -11,8 +11,9 @@ from app.config import STRIPE_API
 POLICY = (
     "default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
     "connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
-    "form-action 'self' https://checkout.stripe.com https://billing.stripe.com{forms}"
+    "form-action 'self' https://*.stripe.com{forms}"
 )
+"""Browsers hold a form's redirects to `form-action` too: to Stripe's checkout, portal and invoices, or on to a bank."""
 
 STEADY = {
     "X-Content-Type-Options": "nosniff",

@@ -1,7 +1,9 @@
 """What every answer carries: a strict policy, and headers that keep browsers from guessing. security.md 13 and 25."""
 
 import re
+from fnmatch import fnmatch
 
+import pytest
 from flask import Flask
 
 from tests.security.conftest import Teams
@@ -37,3 +39,14 @@ def test_every_answer_has_a_strict_policy_and_its_headers(app: Flask, adas: dict
                 assert "unsafe" not in policy["script-src"], rule
                 assert not SCRIPT.search(answer.text), (rule, SCRIPT.search(answer.text))
     assert len(nonces) > len(rules(app)) // 4
+
+
+@pytest.mark.parametrize("host", ["checkout", "billing", "invoice", "pay", "hooks"])
+def test_a_form_may_lead_to_each_page_of_stripes(app: Flask, host: str) -> None:
+    """To pay an upgrade's invoice, or to answer a bank, as much as to the checkout; and to nobody else's."""
+    policy = app.test_client().get("/").headers["Content-Security-Policy"]
+    allowed = policy.partition("form-action ")[2].partition(";")[0].split()
+    leads = [
+        any(fnmatch(f"https://{name}", one) for one in allowed) for name in (f"{host}.stripe.com", "stripe.com.example")
+    ]
+    assert leads == [True, False]
