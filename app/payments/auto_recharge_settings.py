@@ -69,7 +69,8 @@ def least_recharge(pack: CreditPack, options: RechargeOptions) -> int:
 
 
 def written(account: Account, pack: CreditPack, options: RechargeOptions) -> AutoRecharge:
-    """The settings of a locked account with what is wished for."""
+    """The settings of a locked account with what is wished for; from now on the pack costs what the owner was shown."""
+    pack.lock_terms()
     settings = AutoRecharge.of(account.id) or AutoRecharge(account=account)
     settings.pack, settings.quantity = pack, options.quantity
     settings.target_nanos = options.target_nanos

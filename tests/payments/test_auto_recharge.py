@@ -242,8 +242,10 @@ def test_buying_by_hand_never_changes_the_switch(scenario: StripeScenario) -> No
 
 def test_without_a_card_it_waits_for_one_and_then_acts(scenario: StripeScenario) -> None:
     options = auto_recharge_settings.RechargeOptions(str(scenario.pack().id), 1, 10**9, 5000)
+    assert scenario.pack().terms_locked_at is None
     saved = auto_recharge_settings.turn_on(scenario.actor, options)
     assert scenario.settings.pause_reason == "no_card"
+    assert scenario.pack().terms_locked_at
     scenario.sandbox.pay(saved.setup_url.rsplit("/", 1)[1])
     scenario.deliver()
     assert scenario.credits == 5000
