@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from flask import request
 from flask_login import current_user
 
 from app.api.blueprint import api
 from app.extensions import limiter
 from app.web.guest_session import bounded_for_guests, is_no_guest
+from app.web.json_body import sent_object
 from app.web.network_address import network
 from app.web.rate_limits import is_off, refusing
 
@@ -35,8 +35,7 @@ guests_sends, guests_chats = bounded_for_guests("guest sends"), bounded_for_gues
 
 def is_without_message() -> bool:
     """Whether a chat is begun empty: then nothing is asked of a model yet."""
-    sent = request.get_json(silent=True)
-    return not (isinstance(sent, dict) and sent.get("content"))
+    return not sent_object().get("content")
 
 
 @refusing

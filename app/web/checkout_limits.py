@@ -7,6 +7,7 @@ from flask import Response, g, request
 from flask_login import current_user
 
 from app.extensions import limiter
+from app.web.json_body import sent_object
 from app.web.rate_limits import few_at_once, is_off, refusing, this_network
 
 WRONG_CODE = "wrong_code"
@@ -36,8 +37,7 @@ def limited_codes(limits: str, key: Callable[[], str]) -> Callable[[Any], Any]:
 @refusing
 def is_off_or_without_code() -> bool:
     """Whether nothing is tried: most who open a page with a field for a code type none."""
-    sent = request.get_json(silent=True) if request.is_json else None
-    typed = sent.get("code") if isinstance(sent, dict) else request.values.get("code")
+    typed = sent_object().get("code") or request.values.get("code")
     return is_off() or not (typed or (request.view_args or {}).get("code"))
 
 

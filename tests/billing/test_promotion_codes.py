@@ -82,3 +82,5 @@ def test_guessing_codes_is_bounded(customer: CustomerClient, monkeypatch: pytest
     assert (good, guesses) == (200, [400] * 10)
     assert customer.json("GET", "/api/codes/MORE").status_code == 429
     assert customer.page("/pricing?code=GUESS-10").status_code == 429
+    as_text = {"content_type": "text/plain", "headers": {"Authorization": f"Bearer {customer.key}"}}
+    assert customer.client.post("/api/codes", data='{"code": "GIFT"}', **as_text).status_code == 429

@@ -150,6 +150,17 @@ def test_a_guest_may_send_a_few_messages_from_one_address(new_guest: Callable[[]
     assert int(refused.headers["Retry-After"]) > 80_000
 
 
+def test_a_first_message_counts_whatever_the_request_calls_its_body(guest: Guest, session: Database) -> None:
+    Setting.put("guest_messages", 2)
+    session.commit()
+    chat = guest.new_chat()
+    for _ in range(2):
+        guest.asked(chat=chat)
+    first = {"data": '{"content": "hello", "model": "gpt-free"}', "content_type": "text/plain"}
+    refused = guest.client.post("/api/chats", **first, headers={"X-CSRFToken": guest.token()})
+    assert (refused.status_code, refused.json["code"]) == (429, "guest_limit_reached")
+
+
 def test_another_address_has_messages_of_its_own(guest: Guest, session: Database) -> None:
     Setting.put("guest_messages", 1)
     session.commit()
