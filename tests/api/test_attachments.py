@@ -79,6 +79,8 @@ def test_of_a_pdf_or_an_office_file_the_words_are_kept(ada: Door) -> None:
         ("a.pdf", files.pdf(["Ferry one", "Ferry two"]), "Ferry one\n\nFerry two"),
         ("a.docx", files.docx(["Ferries"], rows), "Ferries\nPier\ttime\nNorth\t09:40"),
         ("a.xlsx", files.xlsx([*rows, [2, 1.5]]), "# Ferries\nPier\ttime\nNorth\t09:40\n2\t1.5"),
+        ("b.xlsx", files.misjudged(files.xlsx(rows)), "# Ferries\nPier\ttime\nNorth\t09:40"),
+        ("a.txt", "Füße".encode("utf-16"), "Füße"),
         ("a.pptx", files.pptx(["First", "Second", "Third"]), "First\n\nSecond\n\nThird"),
     ):
         shown = put_up(ada, content, name).json
@@ -107,7 +109,7 @@ REFUSED = (
     (files.zipped({"a.txt": b"x"}), "an image (PNG"), (OLD_OFFICE, "old Office format"),
     (b"\xff\xfe\x00", "an image (PNG"), (b" \n", "is empty"),
     (png(1, 1) + bytes(LARGEST_IMAGE), "3.75 MB"), (jpeg(8001, 2), "8,001 x 2 pixels"),
-    (b"x" * 200_001, "200,000 bytes"),
+    (b"x" * 200_001, "200,000 bytes"), ("Füße".encode("cp1252"), "Save it as UTF-8"),
 )  # fmt: skip
 
 

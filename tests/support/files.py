@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Sequence
 from io import BytesIO
@@ -63,6 +64,14 @@ def xlsx(rows: Sequence[Sequence[object]], sheet: str = "Ferries") -> bytes:
     for row in rows:
         book.active.append(row)
     return saved(book.save)
+
+
+def misjudged(book: bytes) -> bytes:
+    """The same, with a first sheet that says it had one cell, as some programs write it."""
+    with zipfile.ZipFile(BytesIO(book)) as package:
+        parts = {name: package.read(name) for name in package.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    return zipped(parts | {sheet: re.sub(rb'<dimension ref="[^"]+"', b'<dimension ref="A1"', parts[sheet])})
 
 
 def pptx(slides: Sequence[str]) -> bytes:

@@ -158,6 +158,7 @@ def of_workbook(content: bytes) -> Iterator[str]:
     from openpyxl import load_workbook  # noqa: PLC0415
 
     for sheet in load_workbook(BytesIO(content), read_only=True, data_only=True).worksheets:
+        sheet.reset_dimensions()  # what the file says of its own size may be wrong
         yield f"# {sheet.title}"
         for row in sheet.iter_rows(values_only=True):
             yield "\t".join("" if cell is None else str(cell) for cell in row).rstrip()

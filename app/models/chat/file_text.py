@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ UNKNOWN_KIND = (
     "can't be read. Use a PDF, a Word, Excel or PowerPoint file, a text file, or in a chat "
     "an image (PNG, JPEG, WebP or GIF)."
 )
+OTHER_ENCODING = "is a text, but not in UTF-8: its letters would come out wrong. Save it as UTF-8."
+UTF_16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 NOT_FOR_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 PROBLEMS = {
     "broken": "is broken: it can't be read. Save it again, then attach it.",
@@ -109,11 +112,12 @@ def text_of(content: bytes, most: int, field: str, account_id: int = 0) -> FileT
 
 
 def plain_text(content: bytes, most: int, field: str) -> str:
-    """Without its byte order mark."""
+    """Without its byte order mark, which may say UTF-16."""
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidRequest({field: [UNKNOWN_KIND]}) from None
+        is_text = not NOT_FOR_TEXT.search(content.decode("latin-1"))
+        raise InvalidRequest({field: [OTHER_ENCODING if is_text else UNKNOWN_KIND]}) from None
     if NOT_FOR_TEXT.search(text):
         raise InvalidRequest({field: [UNKNOWN_KIND]})
     if not text.strip():
