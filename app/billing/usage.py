@@ -1,5 +1,6 @@
 """What was used: by day, model, operation, member and chat; each call with its receipt."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -101,8 +102,10 @@ def by_member(rows: Sums) -> list[dict[str, Any]]:
     users = {row.user_id for row in rows}
     if len(users) < 2:
         return []
-    people = db.session.execute(select(User.id, User.name, User.email).where(User.id.in_(users)))
+    people = db.session.execute(select(User.id, User.name, User.email).where(User.id.in_(users))).all()
     names = {person.id: person.name or person.email for person in people}
+    shared = {name for name, count in Counter(names.values()).items() if count > 1}
+    names |= {person.id: f"{person.name} ({person.email})" for person in people if person.name in shared}
     return added_up(rows, lambda row: names[row.user_id])
 
 

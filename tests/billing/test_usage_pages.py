@@ -25,6 +25,7 @@ from app.models.catalog.price import ModelPrice
 from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
+from app.models.identity.user import User
 from app.models.metering.call_ending import NOTES
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import AccountDay
@@ -133,6 +134,12 @@ def test_a_member_sees_their_own_use_and_an_owner_everybodys(
     owner = signed_in(client, "ada").get("/billing/usage").text
     assert "7 credits in 2 calls" in owner
     assert "Bob" in owner
+    assert "Bob (" not in owner
+    session.query(User).filter_by(id=bobs).update({"name": "Ada"})
+    session.commit()
+    namesakes = figures(client.get("/billing/usage").text)
+    for name, credits in (("Ada (ada@example.com)", "3"), ("Ada (bob@example.com)", "4")):
+        assert namesakes[namesakes.index(name) + 4] == credits
     other = signed_in(client.application.test_client(), "bob")
     token = re.search(r'name="csrf-token" content="([^"]+)"', other.get("/account").text)
     assert token
