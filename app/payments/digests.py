@@ -62,12 +62,17 @@ def write_some(account_ids: Sequence[int], monday: date, now: datetime) -> None:
     members = due_members(account_ids, monday)
     uses = weekly_uses(sorted({member.account_id for member, _user in members}), monday)
     names = names_of({user_id for use in uses.values() for user_id in use.by_user})
-    titles = titles_of({chat for use in uses.values() if (chat := use.dearest_chat)})
+    own_chats = {
+        member.id: uses[member.account_id].dearest_chat_of(member.user_id)
+        for member, _user in members
+        if member.account_id in uses
+    }
+    titles = titles_of({chat for chat, _nanos in own_chats.values()})
     changes = {ahead.model.name: ahead.model.title for ahead in prices_ahead(now, AHEAD)}
     open_accounts = Account.id.in_(uses), Account.closed_at.is_(None)
     accounts = {account.id: account for account in db.session.scalars(select(Account).where(*open_accounts))}
     texts = {
-        account_id: account_texts(account, uses[account_id], now) | use_texts(uses[account_id], names, titles, changes)
+        account_id: account_texts(account, uses[account_id], now) | use_texts(uses[account_id], names, changes)
         for account_id, account in accounts.items()
     }
     mails = [
@@ -76,7 +81,9 @@ def write_some(account_ids: Sequence[int], monday: date, now: datetime) -> None:
             "to": user.email,
             "user_id": user.id,
             "template": "digest",
-            "context": texts[member.account_id] | {"membership_id": member.id, "week": week_text(monday)},
+            "context": texts[member.account_id]
+            | chat_texts(*own_chats[member.id], titles)
+            | {"membership_id": member.id, "week": week_text(monday)},
         }
         for member, user in members
         if member.account_id in texts
@@ -115,9 +122,8 @@ def account_texts(account: Account, use: WeeklyUse, now: datetime) -> Texts:
     }
 
 
-def use_texts(use: WeeklyUse, names: dict[int, str], titles: dict[int, str], changes: dict[str, str]) -> Texts:
+def use_texts(use: WeeklyUse, names: dict[int, str], changes: dict[str, str]) -> Texts:
     members = sorted(use.by_user.items(), key=lambda share: -share[1])[:5]
-    chat = use.dearest_chat
     return {
         "spent": credits_text(use.spent),
         "before": credits_text(use.before),
@@ -125,10 +131,13 @@ def use_texts(use: WeeklyUse, names: dict[int, str], titles: dict[int, str], cha
         "members": "; ".join(f"{names.get(user_id, 'Somebody')}: {credits_text(nanos)}" for user_id, nanos in members)
         if len(use.by_user) > 1
         else "",
-        "chat": titles.get(chat, "") if chat else "",
-        "chat_cost": credits_text(use.by_chat[chat]) if chat else "",
         "changes": ", ".join(title for name, title in changes.items() if name in use.by_model),
     }
+
+
+def chat_texts(chat: int, nanos: int, titles: dict[int, str]) -> Texts:
+    """The reader's own dearest chat."""
+    return {"chat": titles.get(chat, ""), "chat_cost": credits_text(nanos)}
 
 
 def write_founders(monday: date) -> None:

@@ -17,6 +17,7 @@ from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
+from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
@@ -29,10 +30,11 @@ MONDAY = datetime(2026, 9, 7, 7, tzinfo=UTC)
 WEEKS = 4
 
 
-def used(account: Account, day: date, credits: int, chat: int = 0) -> None:
+def used(account: Account, day: date, credits: int, chat: int = 0, user_id: int = 0) -> None:
     db.session.merge(
         AccountDay(
-            day=day, account_id=account.id, user_id=account.owner.id, model="m", operation="chat", chat_id=chat,
+            day=day, account_id=account.id, user_id=user_id or account.owner.id, model="m",
+            operation="chat", chat_id=chat,
             calls=1, input_tokens=1, output_tokens=1, cost_nanos=credits * CREDIT, paid_nanos=credits * CREDIT,
             absorbed_nanos=0,
         )
@@ -89,6 +91,21 @@ def test_it_says_what_was_used_and_how_long_the_rest_lasts(ada: Account) -> None
     [mail] = sent()
     texts = [mail.context[name] for name in ("spent", "before", "models", "members", "left", "days")]
     assert texts == ["20 credits", "5 credits", "m: 20 credits", "", "100 credits", 35]
+
+
+def test_each_reader_is_told_of_their_own_dearest_chat_alone(ada: Account) -> None:
+    """Members' chats are private, their titles too."""
+    bob = person("bob")
+    db.session.add(Membership(account_id=ada.id, user_id=bob.owner.id, role="admin", wants_digest=True))
+    for title, owner, credits in (("Asking for a raise", bob, 9), ("Ferries", ada, 3)):
+        chat = Chat(account_id=ada.id, user_id=owner.owner.id, title=title, model="m")
+        db.session.add(chat)
+        db.session.flush()
+        used(ada, MONDAY.date() - timedelta(days=1), credits, chat.id, owner.owner.id)
+    db.session.commit()
+    digests.write(MONDAY)
+    told = {mail.to: (mail.context["chat"], mail.context["chat_cost"]) for mail in sent()}
+    assert told == {"ada@example.com": ("Ferries", "3 credits"), "bob@example.com": ("Asking for a raise", "9 credits")}
 
 
 def test_the_founders_figures_are_those_of_the_overview(ada: Account) -> None:

@@ -19,21 +19,21 @@ Shares = list[tuple[str, int]]
 
 @dataclass(slots=True)
 class WeeklyUse:
-    """Nanos that were paid: in all and in the week before, by model, by member and for the dearest chat."""
+    """Nanos that were paid: in all and in the week before, by model, by member and by each member's chats."""
 
     spent: int = 0
     before: int = 0
     by_model: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     by_user: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    by_chat: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    by_chat: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
 
     @property
     def models(self) -> Shares:
         return dearest(self.by_model)
 
-    @property
-    def dearest_chat(self) -> int | None:
-        return max(self.by_chat, key=lambda chat: self.by_chat[chat]) if self.by_chat else None
+    def dearest_chat_of(self, user_id: int) -> tuple[int, int]:
+        """A member's own, and its nanos; zeros where there is none. Chats are private, also from owners."""
+        return max(self.by_chat[user_id].items(), key=lambda share: share[1], default=(0, 0))
 
 
 def dearest(shares: dict[str, int]) -> Shares:
@@ -65,7 +65,7 @@ def add(use: WeeklyUse, user_id: int, model: str, chat_id: int, nanos: int) -> N
     use.by_model[model] += nanos
     use.by_user[user_id] += nanos
     if chat_id:
-        use.by_chat[chat_id] += nanos
+        use.by_chat[user_id][chat_id] += nanos
 
 
 def names_of(user_ids: Iterable[int]) -> dict[int, str]:
