@@ -1,5 +1,6 @@
 """Images at a fixed price: asked for in a chat, for a document or by themselves; charged as they are delivered."""
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -7,7 +8,7 @@ from typing import Any
 
 from app.extensions import db
 from app.generation.call import CallOptions, Context, start
-from app.generation.exchange import Exchange
+from app.generation.exchange import Exchange, title_of
 from app.generation.generation import LOST, Generation, Outcome
 from app.generation.prompt import PromptTurn
 from app.generation.text_checkpoint import FinishedText, KeptText
@@ -19,6 +20,7 @@ from app.models.chat.chat import Chat
 from app.models.chat.picture import NotReadable, Picture, read_picture
 from app.models.documents.document import Document
 from app.models.identity.actor import Actor
+from app.models.identity.user import User, is_erased
 from app.models.metering.account_state import AccountState
 from app.models.metering.budget import ChatBudget
 from app.models.metering.plan_limits import check_images
@@ -31,6 +33,7 @@ from app.providers.demo_painter import pixels_of
 OPERATION = "image"
 LONGEST_PROMPT = 4_000
 LARGEST_MADE = 40_000_000
+SLASHES = re.compile(r"[\\/]")
 BYTES_A_PIXEL = 2
 """What an image takes up, about: for whether there is room before it is made."""
 
@@ -139,14 +142,16 @@ class Place:
 
     @property
     def is_gone(self) -> bool:
-        """Whether what they were made for was deleted meanwhile: then nothing of it is kept."""
+        """Whether what they were made for, or their person, was deleted meanwhile: then nothing of it is kept."""
+        if is_erased(db.session.get_one(User, self.user_id).email):
+            return True
         document = db.session.get(Document, self.document_id) if self.document_id else None
         chat = db.session.get(Chat, self.chat_id) if self.chat_id else None
         return any(one is not None and one.deleted_at is not None for one in (document, chat))
 
     def file(self, picture: Picture, content: bytes, number: int) -> Attachment:
         kind = picture.media_type.rpartition("/")[2]
-        name = f"{plain_name(self.name)[:60]} {number}.{kind}"
+        name = f"{plain_name(SLASHES.sub('-', title_of(self.name)))} {number}.{kind}"
         owner = {"account_id": self.account_id, "user_id": self.user_id, "document_id": self.document_id}
         return Attachment(name=name, **owner, **image_facts(picture, content))
 

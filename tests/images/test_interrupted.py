@@ -13,6 +13,8 @@ from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Message
+from app.models.identity.erasure import delete_person
+from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from app.payments.sweeper import sweep
 from tests.chat.conftest import Door
@@ -73,6 +75,25 @@ def test_images_that_are_stopped_are_paid_as_delivered(ada: Door, session: Datab
         assert ada.balance()["reserved_nanos"] == 0
     assert list(audit()) == []
     assert audit_calls().all() == []
+
+
+def test_images_of_a_person_who_has_gone_meanwhile_are_kept_nowhere(
+    ada: Door, session: Database, painter: ImageServer
+) -> None:
+    painter.may_answer.clear()
+    answer = ada.call("POST", "/images", json={"prompt": "A red fox", "model": OPENAI}, buffered=False)
+    pieces = answer.iter_encoded()
+    next(pieces)
+    reading = threading.Thread(target=b"".join, args=(pieces,))
+    reading.start()
+    await_that(lambda: painter.requests != [])
+    delete_person(User.with_email("ada@example.com"))
+    session.commit()
+    painter.may_answer.set()
+    reading.join()
+    answer.close()
+    assert calls(session)[0].state == "settled"
+    assert session.query(Attachment).count() == 0
 
 
 @pytest.fixture

@@ -122,6 +122,12 @@ def test_use_is_counted_by_kind(ada: Door, session: Database, painter: ImageServ
     }  # fmt: skip
 
 
+def test_images_are_called_by_the_first_words_of_what_was_asked_for(ada: Door) -> None:
+    prompt = "Half a fox and/or\nhalf a hare, " + "as fine as an old etching, " * 20
+    [image] = make(ada, model=OPENAI, prompt=prompt).end["images"]
+    assert image["name"] == "Half a fox and-or half a hare, as fine as an old etching, a… 1.png"
+
+
 def test_the_demo_paints_without_a_key() -> None:
     prompt = ImagePrompt.of("demo-painter", "A harbour", quality="low", size="64x48", count=2)
     drawing = DemoProvider(pace=0.0).draw(prompt)
