@@ -99,7 +99,7 @@ class OpenAIProvider(VendorProvider):
         """Whether the request can be made without what this refusal is about: the tier, or the limit's name."""
         told = told_by(error)
         is_unknown = UNKNOWN_FIELD.search(told) is not None
-        if self.drops_tier(error) or self.concessions.learn(told, prompt):
+        if self.drops_tier(error) or self.concessions.learn(told, error.body, prompt):
             return True
         if self.asks_for_running and RUNNING_FIELDS.search(told):
             self.asks_for_running = False

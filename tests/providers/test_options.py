@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -11,6 +12,7 @@ import pytest
 
 from app.providers.anthropic import AnthropicProvider
 from app.providers.base import Prompt, ProviderOptions, WirePrompt
+from app.providers.concessions import Concessions
 from app.providers.openai import OpenAIProvider
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import PATIENT, asking, outcome_of
@@ -140,34 +142,61 @@ def test_fields_that_the_answer_does_not_need_are_left_out_where_they_are_refuse
     assert ("user" in server.last["body"], server.last["body"]["metadata"]) == (False, {"a": "b"})
 
 
-def test_calls_whose_signature_is_lost_are_signed_for_who_asks(
-    opened: Opened, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+TURNS: list[dict[str, Any]] = [
+    {"role": "user"},
+    {"role": "assistant", "tool_calls": [{"id": name, "function": {"name": "look"}} for name in "ab"]},
+    {"role": "tool"},
+]
+SIGNED = {"extra_content": {"google": {"thought_signature": "skip_thought_signature_validator"}}}
+LOST = [
+    ("Function call is missing a thought_signature in functionCall parts. See the docs.",
+     {"tool_calls": [TURNS[1]["tool_calls"][0] | SIGNED, TURNS[1]["tool_calls"][1]]},
+     {"tool_calls": [{"extra_content": {"google": {"thought_signature": "own"}}}, {}]}),
+    ("The `reasoning_content` in the thinking mode must be passed back to the API.",
+     {"reasoning_content": " "}, {"reasoning_content": "own"}),
+    ("Missing `reasoning_content` field in the assistant message at message index 1.",
+     {"reasoning_content": " "}, {"reasoning_content": "own"}),
+    ("Unable to submit request because function call `look` in the 2. content block is missing a `thought_signature`.",
+     {"tool_calls": [TURNS[1]["tool_calls"][0] | SIGNED, TURNS[1]["tool_calls"][1]]},
+     {"tool_calls": [{"extra_content": {"google": {"thought_signature": "own"}}}, {}]}),
+    ("thinking is enabled but reasoning_content is missing in assistant tool call message at index 1",
+     {"reasoning_content": " "}, {"reasoning_content": "own"}),
+]  # fmt: skip
+
+
+def test_a_refusal_that_repeats_what_was_sent_teaches_nothing() -> None:
+    prompt, concessions = WirePrompt("m", (), 9, body={"messages": []}), Concessions()
+    said = ["Function tools with reasoning_effort are not supported", *(told for told, _mended, _kept in LOST)]
+    for told in said:
+        repeated = f"Invalid value: '{told}'"
+        assert not concessions.learn(repeated, {"message": repeated}, prompt)
+        assert concessions.learn(told, [{"error": {"message": told}}], replace(prompt, model=told))
+
+
+@pytest.mark.parametrize(("told", "mended", "kept"), LOST)
+def test_what_clients_lose_between_turns_is_made_up_for_who_asks_for_it(
+    opened: Opened,
+    server: ProviderServer,
+    monkeypatch: pytest.MonkeyPatch,
+    told: str,
+    mended: dict[str, Any],
+    kept: dict[str, Any],
 ) -> None:
-    """Gemini refuses to go on from a call without the signature that came with it, and most clients drop that."""
+    """Gemini refuses to go on from calls without their signature, DeepSeek and Kimi from answers without thoughts."""
     vendor = opened()
-    send, told = vendor.post, "Function call is missing a thought_signature in functionCall parts. See the docs."
+    send = vendor.post
 
     def post(prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response:
-        if "skip_thought" in str(body) or "own" in str(body):
+        if body["messages"][1] in (TURNS[1] | mended, TURNS[1] | kept):
             return send(prompt, path, body)
         request = httpx2.Request("POST", server.url)
         raise openai.BadRequestError("no", response=httpx2.Response(400, request=request), body=[{"error": told}])
 
     monkeypatch.setattr(vendor, "post", post)
-    calls = [{"id": name, "function": {"name": "look"}} for name in "ab"]
-    kept = {"id": "c", "extra_content": {"google": {"thought_signature": "own"}}}
-    turns = [{"role": "user"}, {"role": "assistant", "tool_calls": calls}, {"role": "tool"}]
-    assert outcome_of(vendor.stream(WirePrompt("m", (), 9, body={"messages": turns}))).finish_reason == "length"
-    signature = {"google": {"thought_signature": "skip_thought_signature_validator"}}
-    sent = server.last["body"]["messages"]
-    assert sent == [
-        turns[0],
-        {**turns[1], "tool_calls": [{**calls[0], "extra_content": signature}, calls[1]]},
-        turns[2],
-    ]
-    turns[1] = {"role": "assistant", "tool_calls": [kept, *calls]}
-    outcome_of(vendor.stream(WirePrompt("m", (), 9, body={"messages": turns})))
-    assert server.last["body"]["messages"] == turns
+    for own, sent in (({}, mended), (kept, kept)):
+        body = {"messages": [TURNS[0], TURNS[1] | own, TURNS[2]]}
+        assert outcome_of(vendor.stream(WirePrompt("m", (), 9, body=body))).finish_reason == "length"
+        assert server.last["body"]["messages"] == [TURNS[0], TURNS[1] | sent, TURNS[2]]
 
 
 @pytest.mark.parametrize("asked", [None, "high"])
