@@ -56,10 +56,13 @@ def discount_words(payment: Payment) -> str:
     return f"{money_text(payment.discount_cents, payment.currency)} off{code}"
 
 
-def next_amount(subscription: Subscription, cents: int) -> str:
-    """What the next period costs, and what its invoice takes off or adds: "$20.00 before your discount, plus tax"."""
+def next_amount(subscription: Subscription, cents: int, plan: Plan | None = None) -> str:
+    """What the next period costs, of that plan or of what follows, and what its invoice takes off or adds: "$20.00
+    before your discount, plus tax"."""
     redemption, at = subscription.redemption, subscription.period_end
+    sold = plan or subscription.pending_plan or subscription.plan
     is_reduced = redemption and at and redemption.reduces(at, is_first=subscription.paid_until is None)
+    is_reduced = is_reduced and redemption.code.is_for(sold)
     amount = money_text(cents, subscription.currency) + (" before your discount" if is_reduced else "")
     return f"{amount}, {tax_note()}" if tax_note() else amount
 

@@ -92,6 +92,17 @@ def test_a_discount_lasts_as_long_as_it_says_and_the_next_invoice_is_shown_with_
     assert shown == [cents == 1600 for cents in paid[1:]]
 
 
+def test_a_discount_of_one_plan_is_not_promised_of_another(scenario: StripeScenario, customer: CustomerClient) -> None:
+    made(duration="forever", plan_ids=[str(scenario.plan("Plus").id)])
+    scenario.subscribe("Plus", code="LAUNCH-20")
+    pages = [customer.page(f"/billing/change/{scenario.plan('Starter').id}")]
+    scenario.change("Starter")
+    pages.append(customer.page("/billing"))
+    assert ["before your discount" in page.text for page in pages] == [False, False]
+    scenario.renew()
+    assert scenario.last_payment("invoice").price_cents == 1000
+
+
 def test_the_bonus_of_a_plan_comes_with_its_first_period(scenario: StripeScenario) -> None:
     made("MORE", "bonus", percent_bps=1000)
     scenario.subscribe("Plus", code="MORE")
