@@ -132,8 +132,11 @@ class Incoming:
             self.is_refused = True
             return
         self.counted += len(piece)
-        self.file = self.file or TemporaryFile()  # noqa: SIM115 - closed by `leave`
-        self.file.write(piece)
+        try:
+            self.file = self.file or TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `leave`
+            self.is_refused = self.file.write(piece) < len(piece)
+        except OSError:  # the disk is full
+            self.is_refused = True
 
     def give(self, unreader: Any) -> None:
         """Have gunicorn read what is here, then what comes."""

@@ -4,6 +4,8 @@ import random
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from errno import ENOSPC
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -138,6 +140,23 @@ def test_a_body_without_room_is_refused() -> None:
     assert not another.is_refused
     forget(another)
     assert waiting.bytes.total() == SHARE
+
+
+@pytest.mark.parametrize("fits", [0, 10])
+def test_a_body_that_the_disk_does_not_take_is_refused(monkeypatch: pytest.MonkeyPatch, fits: int) -> None:
+    """An error here would end the process, with all that it answers."""
+
+    class Full(BytesIO):
+        def write(self, piece: Any) -> int:
+            if not fits:
+                raise OSError(ENOSPC, "No space left on device")
+            return super().write(piece[:fits])
+
+    monkeypatch.setattr(intake, "TemporaryFile", lambda **_options: Full())
+    request = incoming(begun=HEAD + b"Content-Length: 200000\r\n\r\n" + b"x" * 2 * SMALL)
+    assert request.is_refused
+    forget(request)
+    assert request.waiting.bytes.total() == 0
 
 
 @pytest.mark.parametrize(
