@@ -1,5 +1,6 @@
 """Anthropic's messages."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import anthropic
 import httpx2
 
 from app.providers.base import Evidence, Prompt, PromptMessage, Reply, TokenUsage, WirePrompt
-from app.providers.errors import failure, is_error, reason_of_event
+from app.providers.errors import failure, is_error, reason_of_event, told_in
 from app.providers.finish_reasons import FAILED, finish_of
 from app.providers.reports import evidence, joined
 from app.providers.streamed_reply import UNREAD, Reader, StreamedReply, VendorProvider
@@ -26,6 +27,10 @@ SLACK = 20
 """Every how many tokens of a prompt two counts of it may differ by one."""
 
 COUNTED_FIELDS = {"messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control"}
+THOUGHTS = ("thinking", "redacted_thinking")
+FOREIGN_THOUGHT = re.compile(r"messages\.\d+\.content\.\d+: Invalid `signature` in `")
+"""The beginning of a refusal: a model reads its own thoughts alone, and a conversation may go from one to another."""
+
 ENDS = ("message_delta", "message_stop", "error", "message")
 ORDINARY_PLACES = (None, "global", "not_available")
 
@@ -68,11 +73,21 @@ class _Reader(Reader):
         self._model: object = None
 
     def open(self) -> httpx2.Response:
+        """Ask; again without the thoughts of earlier turns where they are another model's."""
+        body = self._body()
+        try:
+            return self._post(body)
+        except anthropic.BadRequestError as error:
+            if not FOREIGN_THOUGHT.match(str(told_in(error.body).get("message"))):
+                raise
+        return self._post(without_thoughts(body))
+
+    def _post(self, body: dict[str, Any]) -> httpx2.Response:
         options: Any = {
             "timeout": self._provider.patience.timeout(self._prompt),
             "headers": UNREAD | headers_of(self._prompt),
         }
-        return self._provider.client.post("/v1/messages", cast_to=httpx2.Response, body=self._body(), options=options)
+        return self._provider.client.post("/v1/messages", cast_to=httpx2.Response, body=body, options=options)
 
     def _body(self) -> dict[str, Any]:
         """Anthropic takes the system prompt beside the messages, and no empty message."""
@@ -195,6 +210,22 @@ def wire_body(prompt: WirePrompt, tier: str | None) -> dict[str, Any]:
         lowered = {**mapping(body["thinking"]), "budget_tokens": most - 1}
         body["thinking"] = lowered if most > SMALLEST_BUDGET else {"type": "disabled"}
     return body
+
+
+def without_thoughts(body: dict[str, Any]) -> dict[str, Any]:
+    """Claude goes on from a call without its thoughts where it decides by itself how long to think, or does not."""
+    messages = [message for sent in body["messages"] if (message := without_thought(sent))["content"]]
+    latest = [message["content"] for message in messages if message.get("role") == "assistant"][-1:]
+    is_called = any(mapping(block).get("type") == "tool_use" for content in latest for block in content)
+    has_budget = mapping(body.get("thinking")).get("type") == "enabled"
+    return {**body, "messages": messages} | ({"thinking": {"type": "disabled"}} if is_called and has_budget else {})
+
+
+def without_thought(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [block for block in content if mapping(block).get("type") not in THOUGHTS]}
 
 
 def headers_of(prompt: Prompt) -> dict[str, str]:

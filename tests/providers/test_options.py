@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -162,6 +163,34 @@ LOST = [
     ("thinking is enabled but reasoning_content is missing in assistant tool call message at index 1",
      {"reasoning_content": " "}, {"reasoning_content": "own"}),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("thinking", "sent"), [({"type": "enabled", "budget_tokens": 5}, {"type": "disabled"}), ({"type": "adaptive"},) * 2]
+)
+def test_thoughts_of_another_model_are_left_out_where_they_are_refused(
+    server: ProviderServer, monkeypatch: pytest.MonkeyPatch, thinking: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    """As where somebody goes on with another model in Claude Code."""
+    vendor = AnthropicProvider(base_url=server.url, api_key="k", patience=PATIENT)
+    send = vendor.client.post
+
+    def post(path: str, *, body: dict[str, Any], **options: Any) -> httpx2.Response:
+        if "hm" not in str(body):
+            return send(path, body=body, **options)
+        told = {"error": {"message": "messages.1.content.0: Invalid `signature` in `thinking` block"}}
+        response = httpx2.Response(400, request=httpx2.Request("POST", server.url))
+        raise anthropic.BadRequestError("no", response=response, body=told)
+
+    monkeypatch.setattr(vendor.client, "post", post)
+    thoughts = [{"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "redacted_thinking", "data": "hm"}]
+    call, hello = {"type": "tool_use", "id": "a"}, {"role": "user", "content": "hello"}
+    turns = [hello, {"role": "assistant", "content": thoughts}, {"role": "assistant", "content": [*thoughts, call]}]
+    body = {"messages": turns, "thinking": thinking}
+    with closing(vendor.client):
+        outcome_of(vendor.stream(WirePrompt("m", (), 9, dialect="messages", body=body)))
+    assert server.last["body"]["messages"] == [hello, {"role": "assistant", "content": [call]}]
+    assert server.last["body"]["thinking"] == sent
 
 
 def test_a_refusal_that_repeats_what_was_sent_teaches_nothing() -> None:
