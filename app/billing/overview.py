@@ -49,6 +49,7 @@ def overview() -> str:
         monthly_nanos=monthly_amount(account, account.plan),
         packs=CreditPack.on_offer(),
         subscription=Subscription.live_of(account.id),
+        is_given=Subscription.in_force_for(account.id) is None,
         payments=payments_of(account.id),
         can_pay=is_set_up(),
         days_left=days_left(account.id, account_state.balance(now).available, now),

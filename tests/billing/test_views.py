@@ -1,5 +1,6 @@
 """Billing's pages and JSON: buy, subscribe, change, cancel, auto-recharge, and who may."""
 
+import re
 from typing import Any
 
 import pytest
@@ -105,6 +106,13 @@ def test_a_change_is_shown_before_the_click(customer: CustomerClient, scenario: 
     scenario.commit()
     shown = customer.json("POST", "/api/subscription/preview", {"plan_id": str(scenario.plan("Free").id)}).json
     assert (shown["acts_now"], shown["monthly_nanos"]) == (False, 0), "a team gets nothing for free"
+
+
+def test_who_was_given_a_plan_is_told_no_price(customer: CustomerClient, scenario: StripeScenario) -> None:
+    for plan, told in (("Plus", "no charge"), ("Free", "no monthly fee")):
+        scenario.account.plan = scenario.plan(plan)
+        scenario.commit()
+        assert re.search(rf"{plan} <small>{told}", customer.page("/billing").text), plan
 
 
 def test_auto_recharge_is_set_and_shown_over_json(customer: CustomerClient, scenario: StripeScenario) -> None:
