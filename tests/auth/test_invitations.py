@@ -51,8 +51,10 @@ def test_the_mail_says_why_it_came(link: str, post_office: PostOffice) -> None:
 def test_the_invited_joins_and_is_in_the_team(link: str, signed_in: Callable, session: Database) -> None:
     bob = signed_in("bob")
     assert bob.get(link).status_code == 200
+    assert ">Your accounts<" not in bob.get("/chat/999").text
     assert bob.send(link).location == "/chat"
     assert role_of(session, BOB) == "member"
+    assert ">Your accounts<" in bob.get("/chat/999").text, "the chat may be another account's"
     assert "Gate keepers" in bob.get("/account").text
     pricing = bob.get("/pricing").text
     assert ("No free credits for a team" in pricing, "50 credits a day" in pricing) == (True, False)
