@@ -174,6 +174,9 @@ def test_what_is_asked_in_one_tab_is_shown_in_the_other(ada: Visitor, second_tab
 
 
 def test_everything_about_a_message_works_by_keyboard(ada: Visitor) -> None:
+    ada.page.add_init_script("Object.defineProperty(navigator, 'platform', { get: () => 'MacIntel' })")
+    ada.page.reload()
+    expect(ada.page.locator(".search kbd")).to_have_text("⌘ K")
     ada.page.get_by_role("button", name=re.compile("^Model:")).focus()
     for key in ("Enter", "ArrowDown", "Enter"):
         ada.page.keyboard.press(key)

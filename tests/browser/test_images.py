@@ -35,7 +35,19 @@ def test_an_image_is_made_in_the_chat_by_keyboard(ada: Visitor) -> None:
     expect(answer.locator("img")).to_have_count(2)
     answer.locator("img").evaluate_all("images => Promise.all(images.map((one) => one.decode()))")
     picture(page, "chat-images")
-    page.reload()
+    is_asked_for_again(ada)
     expect(page.locator("#budget")).to_have_text("At most 900 credits in this chat")
     expect(ada.answers.first.locator("img")).to_have_count(2)
     assert (faults_of(page), ada.faults, ada.strangers) == ([], [], [])
+
+
+def is_asked_for_again(ada: Visitor) -> None:
+    """What was asked for is in the field again, at its price; no model that writes is asked."""
+    ada.page.get_by_role("button", name="Edit and send again").click()
+    expect(ada.message).to_have_value("A ferry at dawn")
+    ada.send("/demo fail")
+    for _ in range(2):
+        ada.answers.nth(1).get_by_role("button", name="Try again").click()
+        expect(ada.message).to_have_value("/demo fail")
+        ada.message.fill("")
+        ada.page.reload()

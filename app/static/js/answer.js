@@ -25,6 +25,7 @@ export class Answer {
   }
 
   get id() { return this.article.dataset.id; }
+  get makesImages() { return "images" in this.article.dataset; }
   get hasWords() { return this.prose.textContent.trim() !== ""; }
 
   /* The stream begins, or begins again from its first character. */
@@ -111,13 +112,12 @@ export class Answer {
     else if (fields.note) this.showNote(fields);
   }
 
-  /* What was made; it cannot be answered again, as words can. */
+  /* What was made. */
   showImages(images) {
     const list = Object.assign(document.createElement("ul"), { className: "files" });
     list.setAttribute("aria-label", "Images");
     list.append(...images.map((image) => fileItem(image)));
     this.prose.after(list);
-    for (const button of this.article.querySelectorAll("[data-regenerate], [data-regenerate-with]")) button.remove();
     this.article.querySelector(".answer-cost span").textContent = images.length === 1 ? "1 image at a fixed price" : `${images.length} images at a fixed price`;
   }
 
@@ -141,6 +141,7 @@ export class Answer {
   showFoot(fields) {
     const foot = this.article.querySelector("[data-foot]");
     foot.replaceChildren(fresh("foot-template"));
+    if (this.makesImages) for (const button of foot.querySelectorAll("button")) button.remove();
     const cost = foot.querySelector(".answer-cost");
     if (isGuest()) {
       cost.querySelector("b").textContent = "Free to try";
@@ -148,7 +149,7 @@ export class Answer {
     }
     cost.href = `/billing/calls/${fields.call_id}`;
     cost.querySelector("b").textContent = fields.cost_nanos ? creditsText(fields.cost_nanos) : "Not charged";
-    cost.querySelector("span").textContent = tokens(fields);
+    cost.querySelector("span").textContent = this.makesImages ? "" : tokens(fields);
   }
 
   showProblem({ code, detail }) {
@@ -156,7 +157,7 @@ export class Answer {
     const box = document.createElement("div");
     box.className = "answer-problem";
     box.dataset.problem = "";
-    box.innerHTML = "<p></p><button class='button button-small' type='button' data-regenerate>Try again</button>";
+    box.innerHTML = `<p></p><button class='button button-small' type='button' ${this.makesImages ? "data-ask-again" : "data-regenerate"}>Try again</button>`;
     box.firstChild.textContent = detail || "The answer was cut off. You were not charged, and the text so far is kept.";
     this.article.append(box);
   }

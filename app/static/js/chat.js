@@ -6,6 +6,7 @@ import { copyText, equipCode } from "./code.js";
 import { fileItem } from "./attach.js";
 import { Composer } from "./composer.js";
 import { editQuestion } from "./editing.js";
+import { nameKeys } from "./keys.js";
 import { creditsText, isGuest, showBalance } from "./money.js";
 import { rememberOwn } from "./page.js";
 import { Picker } from "./picker.js";
@@ -84,6 +85,7 @@ async function sendForImages() {
   const taken = composer.take();
   const question = makeQuestion(text);
   const answer = Answer.make(images.title);
+  answer.article.dataset.images = "";
   answer.waitFor("Drawing…");
   const restore = replaceFrom(document.getElementById("welcome"), [question, answer.article]);
   scroll.toEnd();
@@ -307,7 +309,8 @@ messages.addEventListener("click", (event) => {
   if (has("suggestion")) { composer.field.value = button.dataset.suggestion; composer.written(); composer.field.focus(); }
   else if (has("copyQuestion")) copyText(article.querySelector(".question-text").textContent, button);
   else if (has("copyAnswer")) copyAnswer(article, button);
-  else if (has("edit")) editQuestion(article, resend, chosenModel);
+  else if (has("edit")) edit(article);
+  else if (has("askAgain")) edit(article.previousElementSibling);
   else if (has("regenerateWith")) picker.open((model) => offerAgain(article, model));
   else if (has("regenerate")) regenerate(article);
   else if (has("goOn")) goOn(article);
@@ -336,7 +339,16 @@ function editLast(event) {
   const last = [...messages.querySelectorAll(".question")].at(-1);
   if (!last || running) return;
   event.preventDefault();
-  editQuestion(last, resend, chosenModel);
+  edit(last);
+}
+
+/* A question is edited in its place; what images were asked for goes into the field, to be sent at the price shown then. */
+function edit(question) {
+  if (question.nextElementSibling?.dataset.images === undefined) return editQuestion(question, resend, chosenModel);
+  if (!composer.makesImages) composer.imagesButton.click();
+  composer.field.value = question.querySelector(".question-text").textContent;
+  composer.written();
+  composer.field.focus();
 }
 
 function help() {
@@ -352,6 +364,7 @@ for (const button of document.querySelectorAll("[data-help]")) button.addEventLi
 picker.changed = () => { composer.written(); priceAnswer(lastAnswer()); };
 priceAnswer(lastAnswer());
 equipCode(messages);
+nameKeys();
 followRunning();
 for (const button of messages.querySelectorAll("[data-suggestion]")) button.disabled = false;
 if (matchMedia("(min-width: 821px)").matches) composer.field.focus();

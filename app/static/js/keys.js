@@ -7,6 +7,12 @@ function isComposing(event) {
   return event.isComposing || event.keyCode === 229;
 }
 
+/* Apple's keyboards say ⌘ where others say Ctrl. */
+export function nameKeys() {
+  if (!/Mac|iPhone|iPad/.test(navigator.platform)) return;
+  for (const key of document.querySelectorAll("kbd")) key.textContent = key.textContent.replace("Ctrl", "⌘");
+}
+
 export function isEnter(event) {
   return event.key === "Enter" && !isComposing(event);
 }
