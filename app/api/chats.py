@@ -204,7 +204,7 @@ def share(chat: Chat, *, is_shared: bool) -> None:
 @described("Delete a chat and its files; its cost stays in the usage", status=204)
 def delete_chat(chat_id: str) -> tuple[str, int]:
     chat = own_chat(chat_id)
-    erasure.delete_chat(chat)
+    erasure.delete_chats(id=chat.id)
     db.session.commit()
     return "", 204
 

@@ -8,13 +8,16 @@ from itertools import chain
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from flask import Response
+from flask import Response, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.extensions import db
+from app.models.identity.erasure import delete_chats
 from app.models.identity.personal_data import PERSONAL, Person
 from app.models.identity.user import User
 from app.web.blueprints import auth
+from app.web.formatting import counted
 from app.web.rate_limits import by_person
 
 PIECE = 100_000
@@ -28,6 +31,15 @@ def download_data() -> Response:
     response = Response(chain([next(pieces)], pieces), content_type="application/json")
     response.headers.set("Content-Disposition", "attachment", filename="my-data.json")
     return response
+
+
+@auth.post("/settings/chats/delete")
+def delete_own_chats() -> ResponseReturnValue:
+    """All of the person's chats in this account, archived ones too."""
+    number = delete_chats(**current_user.owns)
+    db.session.commit()
+    flash(f"{counted(number, 'chat')} deleted." if number else "There are no chats to delete.", "good")
+    return redirect(url_for("auth.settings"))
 
 
 def written(person: Person) -> Iterator[bytes]:

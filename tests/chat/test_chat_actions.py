@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
+from app.models.base import utcnow
 from app.models.catalog.ordinary_answer import first_affordable, per_answer
 from app.models.chat.chat import Chat, Message
 from app.models.documents.document import Document
@@ -250,3 +251,17 @@ def test_a_chat_is_about_a_document_of_its_persons_until_it_is_not(
     assert browser_of_ada.post(f"/chat/{chat.id}/settings", document_id=mine.id) == 303
     assert 'This chat is about <a href="/documents/' in browser_of_ada.client.get(f"/chat/{chat.id}").text
     assert browser_of_ada.change(chat, document_id="").json["document_id"] is None
+
+
+def test_all_chats_are_deleted_at_once_and_nobody_elses(
+    client: FlaskClient, session: "scoped_session[Session]", ada: Account, chat: Chat
+) -> None:
+    bob = people.person("bob")
+    for owner, title in ((ada, "Archived"), (bob, "Bob's")):
+        of_owner = {"account_id": ada.id, "user_id": owner.memberships[0].user_id, "model": "gpt-test"}
+        session.add(Chat(**of_owner, title=title, archived_at=utcnow()))
+    session.commit()
+    assert Browser(client, "ada").post("/settings/chats/delete") == 302
+    session.expire_all()
+    kept = session.query(Chat).filter_by(deleted_at=None)
+    assert ([one.title for one in kept], {said.content for said in session.query(Message)}) == (["Bob's"], {""})

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.extensions import db
 from app.models.base import Model, refers_to, utcnow
 from app.models.catalog.setting import Setting
-from app.models.chat.chat import Chat, Message
+from app.models.chat.chat import Message
 from app.models.chat.file_text import text_of
 from app.models.chat.picture import NotReadable, Picture, read_picture
 from app.models.identity.account import Account
@@ -119,8 +119,8 @@ class Attachment(Model):
         return cls.of_messages([message.attached_id for message in messages if message.attached_id])
 
     @classmethod
-    def erase_chat(cls, chat: Chat) -> None:
-        said = select(Message.id).where(Message.chat_id == chat.id)
+    def erase_chats(cls, chats: Sequence[int]) -> None:
+        said = select(Message.id).where(Message.chat_id.in_(chats))
         db.session.execute(delete(cls).where(cls.message_id.in_(said)))
 
     @classmethod

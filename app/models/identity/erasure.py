@@ -80,14 +80,17 @@ def forget_guests(after: timedelta) -> int:
     return erase_chats(*late, Chat.deleted_at.is_(None))
 
 
-def delete_chat(chat: Chat) -> None:
-    """Out of its person's sight at once; its files and, as many days later as the setting says, its text are erased."""
-    chat.deleted_at = utcnow()
-    chat.erase_at = chat.deleted_at + timedelta(days=Setting.get("deleted_chat_days"))
-    Attachment.erase_chat(chat)
-    db.session.flush()
-    if chat.erase_at <= utcnow():
-        erase_chats(Chat.id == chat.id)
+def delete_chats(**owned: Any) -> int:
+    """Out of their person's sight at once; their files and, as many days later as the setting says, their text are
+    erased. Returns how many they were."""
+    chats, now = list(db.session.scalars(select(Chat.id).filter_by(**owned))), utcnow()
+    gone = {"deleted_at": now, "erase_at": now + timedelta(days=Setting.get("deleted_chat_days"))}
+    for start in range(0, len(chats), AT_ONCE):
+        some = chats[start : start + AT_ONCE]
+        db.session.execute(update(Chat).where(Chat.id.in_(some)).values(**gone))
+        Attachment.erase_chats(some)
+        erase_chats(Chat.id.in_(some), Chat.erase_at <= now)
+    return len(chats)
 
 
 def erase_due_chats() -> int:
