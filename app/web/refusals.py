@@ -186,7 +186,7 @@ def joined(*sentences: str) -> str:
 FOR_MANAGERS = {"buy", "upgrade", "billing"}
 """The ways out that cost money."""
 
-HELP = "An owner or admin of the account can help."
+HELP = "To pay, ask an owner or admin of the account."
 CHOOSE = "Choose another plan to continue. Your chats are safe."
 FROZEN = {
     None: "This account is closed.",

@@ -160,7 +160,7 @@ def test_a_member_without_credits_is_told_who_can_help(ada: Door, member_door: C
     account.credits_nanos = 0
     db.session.commit()
     member, admin = (door.call("POST", "/chats", json={}).json for door in (bob, carol))
-    assert member["detail"] == f"{admin['detail']} An owner or admin of the account can help."
+    assert member["detail"] == f"{admin['detail']} To pay, ask an owner or admin of the account."
     assert [(one["way_out"], one["upgrade_url"]) for one in (member, admin)] == [
         ("members", "/account"),
         ("buy", "/billing"),
