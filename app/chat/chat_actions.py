@@ -17,6 +17,7 @@ from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too, own_chat, own_document
 from app.web.blueprints import chat
 from app.web.downloads import file_name, offer_as
+from app.web.formatting import model_title
 from app.web.numbers import credits_typed
 
 
@@ -108,7 +109,7 @@ def export_markdown(chat_id: str) -> Response:
     messages = shown.messages()
     files = Attachment.carried_by(messages)
     for message in messages:
-        who = "You" if message.role == "user" else message.model
+        who = "You" if message.role == "user" else model_title(message.model or "")
         parts += [f"## {who}", *map(told, files.get(message.attached_id or 0, [])), message.content]
     return file_of(shown, "md", "text/markdown", "\n\n".join(parts) + "\n")
 
@@ -122,7 +123,9 @@ def export_json(chat_id: str) -> Response:
     everything = shown.everything()
     files = Attachment.carried_by(everything)
     messages = [exported(message, files.get(message.attached_id or 0, [])) for message in everything]
-    return file_of(shown, "json", "application/json", json.dumps({**context, "messages": messages}, indent=2))
+    return file_of(
+        shown, "json", "application/json", json.dumps({**context, "messages": messages}, indent=2, ensure_ascii=False)
+    )
 
 
 def told(file: Attachment) -> str:

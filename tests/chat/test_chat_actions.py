@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.ordinary_answer import first_affordable, per_answer
 from app.models.chat.chat import Chat, Message
 from app.models.documents.document import Document
@@ -155,10 +156,14 @@ def test_instructions_that_are_too_long_are_refused(browser_of_ada: Browser, cha
     assert browser_of_ada.post(f"/chat/{chat.id}/settings", system_prompt="x" * 300_000) == 400
 
 
-def test_an_export_to_read_has_the_shown_branch(browser_of_ada: Browser, chat: Chat) -> None:
+def test_an_export_to_read_has_the_shown_branch(
+    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+) -> None:
+    session.query(AIModel).filter_by(name="gpt-test").update({"title": "GPT Test"})
+    session.commit()
     answer = browser_of_ada.client.get(f"/chat/{chat.id}/export.md")
     assert answer.headers["Content-Disposition"] == "attachment; filename=ferry-names.md"
-    assert answer.text == "# Ferry names!\n\n## You\n\nA name?\n\n## gpt-test\n\nHalcyon\n\n## You\n\nWhy?\n"
+    assert answer.text == "# Ferry names!\n\n## You\n\nA name?\n\n## GPT Test\n\nHalcyon\n\n## You\n\nWhy?\n"
 
 
 def test_a_new_chat_begins_with_a_model_that_the_balance_affords(session: "scoped_session[Session]") -> None:
@@ -187,8 +192,14 @@ def test_an_exports_name_keeps_its_script(
         assert unquote(head.rpartition("''")[2]) == f"{name}.json"
 
 
-def test_an_export_as_json_has_every_branch(browser_of_ada: Browser, chat: Chat) -> None:
-    exported = json.loads(browser_of_ada.client.get(f"/chat/{chat.id}/export.json").text)
+def test_an_export_as_json_has_every_branch(
+    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+) -> None:
+    chat.title = "Имена паромов"
+    session.commit()
+    text = browser_of_ada.client.get(f"/chat/{chat.id}/export.json").text
+    assert "Имена паромов" in text
+    exported = json.loads(text)
     assert [message["content"] for message in exported["messages"]] == [
         "A name?",
         "Halcyon",
