@@ -73,6 +73,23 @@ def test_a_member_asks_for_more_and_an_owner_approves(on_a_phone: Callable[..., 
     fits(member.page)
 
 
+def test_a_member_of_a_team_without_credits_is_offered_nothing_to_buy_in_documents(
+    on_a_phone: Callable[..., Visitor], backstage: Flask
+) -> None:
+    with backstage.app_context():
+        olga, max_ = (people.person(name).owner for name in ("olga-of-nothing", "max-of-nothing"))
+        team = Account.open(olga, kind="team", name="Rowing boats")
+        team.memberships.append(Membership(user=max_, role="member"))
+        db.session.commit()
+        email, team_id = max_.email, team.id
+    member = on_a_phone(email, team_id)
+    member.go("/documents")
+    member.page.get_by_label("Draft with a model").fill("A timetable")
+    member.page.get_by_role("button", name="Draft", exact=True).click()
+    expect(member.refusal).to_contain_text("What you wrote is kept.")
+    expect(member.refusal.get_by_role("link")).to_have_count(0)
+
+
 @pytest.fixture
 def ada(arrive: Callable[..., Visitor]) -> Visitor:
     visitor = arrive("ada", credits=1000 * CREDIT)

@@ -32,7 +32,7 @@ if (form) {
       });
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      showRefusal(form.querySelector("[data-refusal]"), problem, { again: () => draft({}), picker: () => draft({}) }, true);
+      showRefusal(form.querySelector("[data-refusal]"), problem, { again: () => draft({}), picker: () => draft({}) }, "canManage" in form.dataset);
     } finally {
       button.disabled = false;
     }

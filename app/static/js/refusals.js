@@ -65,7 +65,8 @@ export function showRefusal(place, problem, acts, canManage) {
   box.dataset.code = problem.code;
   box.querySelector("h2").textContent = title;
   label.textContent = messageOf(problem);
-  kept.textContent = `${resumes(problem)}Your message is still in the box below.`;
+  const isInBox = document.getElementById("content")?.value;
+  kept.textContent = `${resumes(problem)}${isInBox ? "Your message is still in the box below." : "What you wrote is kept."}`;
   const open = waysOut(ways, problem, canManage);
   box.querySelector(".actions").append(...open.map((way, place) => button(way, place === 0, problem, acts, box)));
   if (problem.code === "member_limit_reached") box.querySelector(".actions").before(moreForm(box));
@@ -98,6 +99,7 @@ function waysOut(ways, problem, canManage) {
 
 /* A guest's way out is an account, and where only others are in the way, a little patience. */
 function faceOf(problem) {
+  if (problem.errors?.content) return ["We couldn't send that", [OTHER]];
   if (problem.way_out !== "signup") return FACES[problem.code];
   const signUp = ["Sign up for free", `/signup?next=${location.pathname}`];
   return ["Sign up to continue", (problem.retryAfter ?? 60) < 60 ? [signUp, AGAIN] : [signUp]];
