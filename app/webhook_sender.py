@@ -15,6 +15,7 @@ from flask import current_app
 
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.setting import Setting
 from app.models.operations.outgoing_webhook import WebhookDelivery
 
 PATIENCE = 5.0
@@ -36,7 +37,8 @@ class Forbidden(Exception):
 
 def sweep() -> int:
     """Send what is due, for a turn; returns how many attempts that were. One that keeps us waiting is asked once."""
-    due, until, slow, count = WebhookDelivery.due(), time.monotonic() + TURN, set[int](), 0
+    due = [] if Setting.get("is_paused") else WebhookDelivery.due()
+    until, slow, count = time.monotonic() + TURN, set[int](), 0
     db.session.rollback()
     for delivery_id, endpoint_id in due:
         if time.monotonic() > until:

@@ -10,11 +10,12 @@ from flask import Flask
 from sqlalchemy import make_url, select
 from sqlalchemy.orm import Session, scoped_session
 
-from app import mailer
+from app import mailer, webhook_sender
 from app.extensions import db
 from app.models.billing.audit import audit
 from app.models.identity.account import Account
 from app.models.operations.outbox import OutgoingMail
+from app.models.operations.outgoing_webhook import WebhookDelivery, WebhookEndpoint
 from app.stripe_api import client
 from tests.conftest import app_in, close, nowhere
 from tests.support import people
@@ -101,18 +102,20 @@ def test_what_was_restored_sends_and_charges_nothing_until_it_is_told_to(
     app: Flask, session: Database, elsewhere: Flask, tmp_path: Path
 ) -> None:
     mailer.post("a key", "ada@example.com", "password_changed", name="ada")
+    WebhookEndpoint.make(None, "http://127.0.0.1:1/")
+    WebhookDelivery.post(people.person("ada").id, "a key", "recharge.done")
     session.commit()
     path = tmp_path / "tollgate.backup"
     run(app, "backup", str(path))
     run(elsewhere, "restore", str(path))
 
     with elsewhere.app_context():
-        assert (mailer.sweep(), client.is_set_up()) == (0, False)
+        assert (mailer.sweep(), webhook_sender.sweep(), client.is_set_up()) == (0, 0, False)
         mailer.deliver(OutgoingMail.due()[0])
         assert len(OutgoingMail.due()) == 1
     assert run(elsewhere, "resume").exit_code == 0
     with elsewhere.app_context():
-        assert (mailer.sweep(), client.is_set_up()) == (1, True)
+        assert (mailer.sweep(), webhook_sender.sweep(), client.is_set_up()) == (1, 1, True)
 
 
 def test_what_is_no_backup_changes_nothing(app: Flask, session: Database, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ DEFINITIONS = {
         ),
         Definition(
             "is_paused", "flag", False,
-            "No emails and no requests to Stripe. On after a restore, until you run flask resume.",
+            "No emails, no webhooks and no requests to Stripe. On after a restore, until you run flask resume.",
             group="Brand and sign-up",
         ),
         Definition(
