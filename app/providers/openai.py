@@ -35,7 +35,7 @@ from app.providers.usage import Raw, mapping, openai_usage
 
 ADDRESS = "https://api.openai.com/v1"
 NEW_LIMIT, OLD_LIMIT, BOTH_LIMITS = "max_completion_tokens", "max_tokens", "both"
-NEW_LIMIT_HOSTS = ("api.openai.com", ".openai.azure.com")
+OWN_HOSTS = ("api.openai.com", ".openai.azure.com")
 MOST_CONCESSIONS = 3
 RUNNING_FIELDS = re.compile(r"timings_per_token|continuous_usage_stats")
 
@@ -50,6 +50,7 @@ class OpenAIProvider(VendorProvider):
         self.asks_for_running = self.options.reports_running
         self.asks_for_usage = self.has_responses = True
         self.concessions = Concessions()
+        self.is_openai = self.client.base_url.host.endswith(OWN_HOSTS)
         self._limits: dict[str, str] = {}
         self._wants_one: set[str] = set()
 
@@ -73,8 +74,7 @@ class OpenAIProvider(VendorProvider):
     def limit_name(self, model: str, known: str | None = None) -> str:
         """OpenAI's newer models know the new name only; most others the old one only, and ignore the new one."""
         learned = self._limits.get(model) or known or self.options.limit_name
-        is_new = self.client.base_url.host.endswith(NEW_LIMIT_HOSTS)
-        return learned or (NEW_LIMIT if is_new else OLD_LIMIT)
+        return learned or (NEW_LIMIT if self.is_openai else OLD_LIMIT)
 
     def rename_limit(self, model: str, refused: str) -> None:
         """Remember that this model does not want that name, or not both."""

@@ -1,6 +1,6 @@
 """OpenAI's responses, where an address speaks them; elsewhere the same call as a chat completion."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -14,12 +14,15 @@ from app.providers.streamed_reply import Reader
 from app.providers.usage import mapping, openai_usage
 
 NOT_SPOKEN = (404, 405, 501)
+NO_MODEL = ("model_not_found", "DeploymentNotFound")
+SEALED = "reasoning.encrypted_content"
 
 
 class ResponsesProvider(Protocol):
     """An address that may speak responses."""
 
     has_responses: bool
+    is_openai: bool
     service_tier: str | None
 
     def drops_tier(self, error: Exception) -> bool: ...
@@ -49,8 +52,8 @@ class ResponsesReader(Reader):
             try:
                 return self._post()
             except self.errors as error:
-                status, code = getattr(error, "status_code", None), getattr(error, "code", None)
-                if status not in NOT_SPOKEN or code == "model_not_found":
+                told = [getattr(error, name, None) for name in ("status_code", "code", "param")]
+                if told[0] not in NOT_SPOKEN or told[1] in NO_MODEL or told[2]:
                     raise
                 self._provider.has_responses = False
                 if self._prompt.instead is None:
@@ -68,9 +71,11 @@ class ResponsesReader(Reader):
         return self._provider.post(self._prompt, "/responses", self._body())
 
     def _body(self) -> dict[str, Any]:
-        limits = {"model": self._prompt.model, "max_output_tokens": self._prompt.max_output_tokens}
+        prompt = self._prompt
+        limits = {"model": prompt.model, "max_output_tokens": prompt.max_output_tokens}
         tier = {"service_tier": self._provider.service_tier} if self._provider.service_tier else {}
-        return {**self._prompt.body, **limits, **tier, "stream": True, "store": False}
+        thoughts = with_thoughts(prompt.body, is_reasoning=prompt.is_reasoning) if self._provider.is_openai else {}
+        return {**prompt.body, **thoughts, **limits, **tier, "stream": True, "store": False}
 
     def hear(self, response: httpx2.Response) -> None:
         self._chat.hear(response)
@@ -117,3 +122,23 @@ class ResponsesReader(Reader):
             return self._chat.evidence()
         raw, response = mapping(self._response.get("usage")), self._response
         return evidence(raw, model=response.get("model"), tier=response.get("service_tier"))
+
+
+def with_thoughts(body: Mapping[str, Any], *, is_reasoning: bool) -> dict[str, Any]:
+    """Nothing is stored: thoughts go with the answer, sealed, and come back with the next turn; others are unknown."""
+    items, asked = body.get("input"), body.get("include") or ()
+    fields: dict[str, Any] = {"include": list(dict.fromkeys((*asked, SEALED)))} if is_reasoning else {}
+    if not isinstance(items, list) or not any(map(is_lost, items)):
+        return fields
+    return fields | {"input": [without_id(mapping(item)) for item in items if not is_lost(item)]}
+
+
+def without_id(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item that is known by its id is not taken without the thoughts before it."""
+    is_said = item.get("type") in (None, "message", "function_call", "custom_tool_call")
+    return {name: value for name, value in item.items() if name != "id" or not is_said}
+
+
+def is_lost(item: Any) -> bool:
+    fields = mapping(item)
+    return fields.get("type") == "reasoning" and not fields.get("encrypted_content")
