@@ -23,6 +23,7 @@ from app import webhook_sender
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.identity.account import Account
+from app.models.identity.erasure import delete_person
 from app.models.metering.refusal import InvalidRequest
 from app.models.operations.outgoing_webhook import (
     WebhookDelivery,
@@ -200,6 +201,14 @@ def dawdler(says: str) -> Iterator[str]:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
         yield f"http://localhost:{listener.getsockname()[1]}/"
         is_over.set()
+
+
+def test_the_endpoints_of_who_is_deleted_hear_nothing_more(account: Account, receiver: Receiver) -> None:
+    WebhookEndpoint.make(account.id, receiver.url)
+    post(account)
+    delete_person(account.owner)
+    post(account, "later")
+    assert (webhook_sender.sweep(), receiver.heard, WebhookDelivery.due()) == (0, [], [])
 
 
 def test_after_a_rotation_both_secrets_sign_for_a_day(account: Account) -> None:

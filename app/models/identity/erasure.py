@@ -18,6 +18,7 @@ from app.models.identity.membership import Membership
 from app.models.identity.personal_data import PERSONAL, Person, strike_mentions
 from app.models.identity.user import User
 from app.models.operations.outbox import OutgoingMail
+from app.models.operations.outgoing_webhook import WebhookEndpoint
 
 AT_ONCE = 1_000
 """Chats of a statement: PostgreSQL takes 65,535 values."""
@@ -36,6 +37,8 @@ def delete_person(user: User) -> list[int]:
     ]
     for account in closed:
         account.close()
+        for endpoint in WebhookEndpoint.of(account.id):
+            endpoint.remove()
     erase_person(user, [account.id for account in closed])
     return [account.id for account in closed]
 
