@@ -63,7 +63,7 @@ EDGE = {"admin", "api", "auth", "billing", "chat", "documents", "gateway", "page
 EDGE |= {"cli.py", "errors.py", "metrics.py"}
 AT_A_FIELD = "InvalidRequest"
 FOR_OPERATORS = re.compile(
-    "BackupError|BadParameter|ClickException|ConfigurationError|Mismatch|NoData|NotReadable|PricingError"
+    "BackupError|BadParameter|ClickException|ConfigurationError|Mismatch|NoData|NotReadable|NotTheirs|PricingError"
     "|PaymentsNotSetUp|UnknownOutcome|Forged|ProviderError|failure|HTTPException|Forbidden"
     "|Connect(Error|Timeout)|Read(Error|Timeout)|RemoteProtocolError|OperationalError|InvalidatePoolError"
     "|LookupError|NotImplementedError|RuntimeError|TypeError|ValueError"
