@@ -15,7 +15,7 @@ from app.models.metering.usage import Usage
 from app.web.numbers import exact
 
 UNITS = {"margin_bps": 100, "allowance_override_nanos": 10**6}
-MONEY = ("price_cents", "surcharge_cents")
+MONEY = ("price_cents", "surcharge_cents", "sale_price_cents")
 RECENT_CALLS = 200
 
 TOGETHER = "These values don't work together: the surcharge can't exceed the price, and the margin must be below 100%."
@@ -39,6 +39,7 @@ def plan_words(
     margin_bps: int | None,
     interval: str = "month",
     allowance_override_nanos: int | None = None,
+    sale_price_cents: int | None = None,
 ) -> str:
     if price_cents is None or margin_bps is None:
         return "Enter a price and a margin."
@@ -50,7 +51,10 @@ def plan_words(
     monthly = share if allowance_override_nanos is None else allowance_override_nanos
     how = terms(price_cents, surcharge_cents, margin_bps) if allowance_override_nanos is None else "Set by hand"
     whole = monthly if interval == "month" else monthly * 12
-    return f"{how} = {credits_text(monthly)} credits a month, {answers(monthly)}; {left(price_cents, whole)}"
+    on_sale = (
+        f" On sale for {money_text(sale_price_cents)}: {left(sale_price_cents, whole)}" if sale_price_cents else ""
+    )
+    return f"{how} = {credits_text(monthly)} credits a month, {answers(monthly)}; {left(price_cents, whole)}{on_sale}"
 
 
 def terms(price_cents: int, surcharge_cents: int | None, margin_bps: int) -> str:

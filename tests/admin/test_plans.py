@@ -155,10 +155,11 @@ def test_the_form_says_who_is_on_the_plan_and_what_a_status_does(
 
 
 def test_the_worth_is_said_while_it_is_typed(owner: AdminClient) -> None:
-    typed = "price_cents=20&surcharge_cents=10&margin_bps=50&interval=month"
+    typed = "price_cents=20&surcharge_cents=10&margin_bps=50&interval=month&sale_price_cents=15"
     text = owner.get(f"/admin/plan/worth/?{typed}").json["text"]
     assert "$20.00 - $10.00 surcharge, 50% margin = 5,000 credits a month" in text
     assert "our cost at full use $5.00, Stripe's fee about $0.88, left $14.12" in text
+    assert text.endswith("On sale for $15.00: our cost at full use $5.00, Stripe's fee about $0.74, left $9.26.")
 
 
 def test_the_worth_of_what_cannot_be_is_said_in_words(owner: AdminClient) -> None:
