@@ -74,7 +74,7 @@ def sets_a_way_to_charge(steps: Steps, founder: Visitor, fields: dict[str, str])
     if "price_cents" in fields:
         expect(steps.page.locator("#worth")).to_contain_text("credits a month")
     steps.click("button", "Save")
-    expect(steps.page.get_by_role("status")).to_contain_text("successfully created")
+    expect(steps.page.get_by_role("status")).to_have_text("Added.")
     return steps.count
 
 
