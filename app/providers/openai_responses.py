@@ -14,6 +14,7 @@ from app.providers.streamed_reply import Reader
 from app.providers.usage import mapping, openai_usage
 
 NOT_SPOKEN = (404, 405, 501)
+MOST_CONCESSIONS = 2
 NO_MODEL = ("model_not_found", "DeploymentNotFound")
 SEALED = "reasoning.encrypted_content"
 
@@ -38,6 +39,7 @@ class ResponsesReader(Reader):
         self._prompt = prompt
         self._chat = chat(provider, self._substitute)
         self._is_chat = False
+        self._seals = provider.is_openai and prompt.is_reasoning
         self._response: Any = {}
         self.errors = self._chat.errors
 
@@ -62,19 +64,26 @@ class ResponsesReader(Reader):
         return self._chat.open()
 
     def _post(self) -> httpx2.Response:
-        """Ask; again without the tier where that is refused."""
-        try:
-            return self._provider.post(self._prompt, "/responses", self._body())
-        except self.errors as error:
-            if not self._provider.drops_tier(error):
-                raise
+        """Ask; again without the tier or the seal where that is refused."""
+        for _ in range(MOST_CONCESSIONS):
+            try:
+                return self._provider.post(self._prompt, "/responses", self._body())
+            except self.errors as error:
+                if not self._provider.drops_tier(error) and not self._drops_seal(error):
+                    raise
         return self._provider.post(self._prompt, "/responses", self._body())
+
+    def _drops_seal(self, error: Exception) -> bool:
+        """Whether this is a model that has no thoughts to seal, whatever its row says."""
+        drops = self._seals and getattr(error, "param", None) == "include"
+        self._seals = self._seals and not drops
+        return drops
 
     def _body(self) -> dict[str, Any]:
         prompt = self._prompt
         limits = {"model": prompt.model, "max_output_tokens": prompt.max_output_tokens}
         tier = {"service_tier": self._provider.service_tier} if self._provider.service_tier else {}
-        thoughts = with_thoughts(prompt.body, is_reasoning=prompt.is_reasoning) if self._provider.is_openai else {}
+        thoughts = with_thoughts(prompt.body, seals=self._seals) if self._provider.is_openai else {}
         return {**prompt.body, **thoughts, **limits, **tier, "stream": True, "store": False}
 
     def hear(self, response: httpx2.Response) -> None:
@@ -124,10 +133,10 @@ class ResponsesReader(Reader):
         return evidence(raw, model=response.get("model"), tier=response.get("service_tier"))
 
 
-def with_thoughts(body: Mapping[str, Any], *, is_reasoning: bool) -> dict[str, Any]:
+def with_thoughts(body: Mapping[str, Any], *, seals: bool) -> dict[str, Any]:
     """Nothing is stored: thoughts go with the answer, sealed, and come back with the next turn; others are unknown."""
     items, asked = body.get("input"), body.get("include") or ()
-    fields: dict[str, Any] = {"include": list(dict.fromkeys((*asked, SEALED)))} if is_reasoning else {}
+    fields: dict[str, Any] = {"include": list(dict.fromkeys((*asked, SEALED)))} if seals else {}
     if not isinstance(items, list) or not any(map(is_lost, items)):
         return fields
     return fields | {"input": [without_id(mapping(item)) for item in items if not is_lost(item)]}

@@ -59,6 +59,22 @@ def test_thoughts_go_with_the_answer_sealed(
     assert server.last["body"].get("include") == sent
 
 
+def test_a_model_without_thoughts_is_asked_again(
+    vendor: OpenAIProvider, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, told = vendor.post, {"message": "Encrypted content is not supported with this model.", "param": "include"}
+
+    def post(prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response:
+        if SEALED not in body.get("include", ()):
+            return send(prompt, path, body)
+        response = httpx2.Response(400, request=httpx2.Request("POST", server.url))
+        raise openai.BadRequestError("no", response=response, body=told)
+
+    monkeypatch.setattr(vendor, "post", post)
+    assert outcome_of(vendor.stream(asking({"input": "hi"}))).usage.output == 2
+    assert outcome_of(vendor.stream(asking({"input": "hi", "include": [SEALED]}))).reason == "rejected"
+
+
 @pytest.mark.parametrize("seal", [None, "gAAA"])
 def test_thoughts_without_a_seal_are_left_out(vendor: OpenAIProvider, server: ProviderServer, seal: str | None) -> None:
     thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": seal}
