@@ -72,7 +72,20 @@ def trial_will_end(about: About) -> Account | None:
     return account
 
 
-@on("invoice.paid", "invoice.payment_failed", "invoice.payment_action_required", "invoice.finalization_failed")
+@on("subscription_schedule.updated")
+def schedule_moved(about: About) -> Account | None:
+    """What is to follow was edited at Stripe's dashboard."""
+    return sync_subscription(about["subscription"]) if "subscription" in about else None
+
+
+@on(
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.payment_action_required",
+    "invoice.finalization_failed",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+)
 def invoice_moved(about: About) -> Account | None:
     if "subscription" in about:
         return sync_subscription(about["subscription"], about["id"])

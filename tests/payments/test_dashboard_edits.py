@@ -42,6 +42,29 @@ def test_a_cancel_in_the_portal_names_the_moment_alone(scenario: StripeScenario)
     assert scenario.is_explained()
 
 
+def test_a_scheduled_change_that_is_edited_there_is_shown(scenario: StripeScenario) -> None:
+    scenario.subscribe("Pro")
+    scenario.change("Plus")
+    schedules, known = scenario.sandbox.client.v1.subscription_schedules, str(scenario.subscription.stripe_schedule_id)
+    now = schedules.retrieve(known).phases[0]
+    later: Any = {"items": [{"price": str(scenario.plan("Starter").stripe_price_id), "quantity": 1}]}
+    later["duration"] = {"interval": "month", "interval_count": 1}
+    kept = {"items": [{"price": str(now["items"][0].price), "quantity": 1}]}
+    phases: Any = [kept | {"start_date": now.start_date, "end_date": now.end_date}, later]
+    schedules.update(known, {"phases": phases})
+    scenario.deliver()
+    assert (scenario.subscription.pending_plan.name, scenario.subscription.next_cents) == ("Starter", 1000)
+
+
+def test_an_invoice_that_is_voided_there_is_no_longer_to_be_paid(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus", card="fails_later")
+    scenario.sandbox.control("card", payment_method=scenario.subscription.card_id, behaviour="decline")
+    page = scenario.change("Pro")
+    scenario.sandbox.client.v1.invoices.void_invoice(str(page).rsplit("/", 1)[1])
+    scenario.deliver()
+    assert scenario.subscription.pay_url is None
+
+
 def test_an_end_in_some_months_is_told_and_renewals_go_on(scenario: StripeScenario) -> None:
     subscription = scenario.subscribe("Plus")
     set_at_stripe(scenario, cancel_at=int(subscription.period_end.timestamp()) + 40 * 86400)

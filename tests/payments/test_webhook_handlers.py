@@ -12,7 +12,7 @@ pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 ALIKE = {
     "checkout.session": "completed async_payment_succeeded async_payment_failed expired",
     "customer.subscription": "created updated deleted paused resumed pending_update_applied pending_update_expired",
-    "invoice": "paid payment_failed payment_action_required finalization_failed",
+    "invoice": "paid payment_failed payment_action_required finalization_failed voided marked_uncollectible",
     "payment_intent": "succeeded payment_failed canceled",
     "refund": "created updated failed",
     "charge.dispute": "created updated closed funds_withdrawn funds_reinstated",
@@ -24,7 +24,7 @@ ALIKE = {
 }
 """Events of one subject have one function: the tests below drive it by one of them."""
 
-OF_THEIR_OWN = {"customer.subscription.trial_will_end", "payment_method.detached"}
+OF_THEIR_OWN = {"customer.subscription.trial_will_end", "payment_method.detached", "subscription_schedule.updated"}
 
 
 def newest(scenario: StripeScenario, kind: str) -> dict[str, Any]:
