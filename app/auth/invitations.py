@@ -20,6 +20,7 @@ from app.models.metering.refusal import InvalidRequest
 from app.web.access import managers_only, public
 from app.web.blueprints import auth
 from app.web.browser_session import onwards
+from app.web.page_context import awaits_verification
 from app.web.rate_limits import by_machine
 from app.web.security_events import note
 
@@ -74,9 +75,12 @@ def accept_invitation(token: str) -> ResponseReturnValue:
 @managers_only
 @by_machine("60 per hour")
 def invite() -> ResponseReturnValue:
+    """For who has confirmed their own email, where that is asked for: the mail goes out in their name."""
     form = InvitationForm()
     if not form.validate_on_submit():
         raise InvalidRequest(faults(form))
+    if awaits_verification():
+        raise InvalidRequest({"email": ["can be invited once you've confirmed your own email."]})
     account = Account.locked(current_user.account_id)
     by = Membership.of(current_user.user_id, account.id)
     if account.kind != "team" or account.closed_at or by is None or not by.can_manage:

@@ -43,6 +43,19 @@ def role_of(session: Database, address: str) -> str | None:
     return membership.role if membership else None
 
 
+def test_nobody_invites_by_an_email_that_they_have_not_confirmed(
+    guest: Browser, post_office: PostOffice, session: Database, require_verified_email: Callable
+) -> None:
+    """The mail would come in the name of whoever has that email."""
+    require_verified_email()
+    guest.sign_up("ada")
+    guest.send("/account/teams", name="Gate keepers")
+    assert guest.send("/account/invitations", email=BOB, role="member").status_code == 400
+    guest.get(post_office.link_to("ada@example.com"))
+    assert guest.send("/account/invitations", email=BOB, role="member").status_code == 302
+    assert len(post_office.mails_to(BOB)) == 1
+
+
 def test_the_mail_says_why_it_came(link: str, post_office: PostOffice) -> None:
     foot = " ".join(post_office.mails_to(BOB)[-1].partition("-- ")[2].split())
     assert foot.startswith("You're getting this email because you were invited to the team Gate keepers at")
