@@ -1,6 +1,7 @@
 """What a host's refusals teach: fields that it does not read, models that don't think beside tools, lost signatures."""
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.providers.base import Prompt, WirePrompt
@@ -30,7 +31,11 @@ NO_THOUGHTS = re.compile(
 LOST_THOUGHTS = " "
 """DeepSeek and Kimi refuse to go on from answers without their thinking, which other formats lose. Nothing is none."""
 
-OF_MODELS = (NO_EFFORT, NO_SIGNATURE, NO_THOUGHTS)
+NO_ANSWER = re.compile(r"Unexpected role 'user' after role 'tool'")
+"""Mistral wants an answer after the results of tools, which others go on from with what the user says beside them."""
+
+ANSWER = {"role": "assistant", "content": "OK."}
+OF_MODELS = (NO_EFFORT, NO_SIGNATURE, NO_THOUGHTS, NO_ANSWER)
 """How a refusal begins: behind that it may repeat what somebody sent, who is to teach nothing."""
 
 
@@ -63,6 +68,8 @@ class Concessions:
             body["messages"] = list(map(signed, body["messages"]))
         if prompt.model in self._models[NO_THOUGHTS]:
             body["messages"] = list(map(thoughtful, body["messages"]))
+        if prompt.model in self._models[NO_ANSWER]:
+            body["messages"] = list(answered(body["messages"]))
         return body
 
 
@@ -72,6 +79,16 @@ def signed(message: dict[str, Any]) -> dict[str, Any]:
     if not calls or any(mapping(call).get("extra_content") for call in calls):
         return message
     return {**message, "tool_calls": [{**mapping(calls[0]), "extra_content": LOST_SIGNATURE}, *calls[1:]]}
+
+
+def answered(messages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each message, with an answer between the results of tools and what the user says."""
+    before = None
+    for message in messages:
+        if (before, message.get("role")) == ("tool", "user"):
+            yield ANSWER
+        before = message.get("role")
+        yield message
 
 
 def thoughtful(message: dict[str, Any]) -> dict[str, Any]:

@@ -193,6 +193,17 @@ def test_thoughts_of_another_model_are_left_out_where_they_are_refused(
     assert server.last["body"]["thinking"] == sent
 
 
+def test_an_answer_stands_between_results_and_the_user_for_who_asks_for_it() -> None:
+    """Mistral, of what Claude Code says beside the results of its tools."""
+    said: list[dict[str, Any]] = [{"role": "tool"}, {"role": "tool"}, {"role": "user"}, {"role": "user"}]
+    prompt, concessions = WirePrompt("m", (), 9, body={"messages": said}), Concessions()
+    told = {"object": "error", "message": "Unexpected role 'user' after role 'tool'", "code": "3230"}
+    assert concessions.applied({"messages": said}, prompt)["messages"] == said
+    assert concessions.learn(str(told), told, prompt)
+    roles = [message["role"] for message in concessions.applied({"messages": said}, prompt)["messages"]]
+    assert roles == ["tool", "tool", "assistant", "user", "user"]
+
+
 def test_a_refusal_that_repeats_what_was_sent_teaches_nothing() -> None:
     prompt, concessions = WirePrompt("m", (), 9, body={"messages": []}), Concessions()
     said = ["Function tools with reasoning_effort are not supported", *(told for told, _mended, _kept in LOST)]
