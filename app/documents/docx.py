@@ -9,6 +9,7 @@ from typing import Any
 
 from docx import Document
 from docx.oxml import OxmlElement
+from docx.oxml.numbering import CT_Num
 from docx.text.paragraph import Paragraph
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -19,9 +20,10 @@ SECONDS = 3.0
 NEWLINE = re.compile(r"\r\n?")
 PARSER = MarkdownIt("commonmark").enable("strikethrough").enable("table")
 bound(PARSER)
+NUMBERED = "List Number"
 STYLES = {
     "bullet_list_open": "List Bullet",
-    "ordered_list_open": "List Number",
+    "ordered_list_open": NUMBERED,
     "blockquote_open": "Intense Quote",
 }
 MARKS = {"strong_open": ("bold", True), "strong_close": ("bold", False), "em_open": ("italic", True),
@@ -53,31 +55,46 @@ class Body:
         self.parent = made._body
         self.end = made.element.body.sectPr
         self.styles = {style.name: style.style_id for style in made.styles}
+        self.numbering = made.part.numbering_part.element
+        self.numbers = len(self.numbering.num_lst)
+        counted = self.numbering.num_having_numId(made.styles[NUMBERED].element.pPr.numPr.numId.val)
+        self.counted = counted.abstractNumId.val
 
-    def paragraph(self, style: str | None = None) -> Paragraph:
+    def paragraph(self, style: str | None = None, number: int | None = None) -> Paragraph:
         element = OxmlElement("w:p")
         self.end.addprevious(element)
         if style:
             element.style = self.styles[style]
+        if number:
+            element.get_or_add_pPr().get_or_add_numPr().get_or_add_numId().val = number
         return Paragraph(element, self.parent)
+
+    def list_from(self, start: int) -> int:
+        """The number of a new numbered list: without one of its own it would go on with the one before."""
+        self.numbers += 1
+        new = CT_Num.new(self.numbers, self.counted)
+        new.add_lvlOverride(ilvl=0).add_startOverride(start)
+        self.numbering.append(new)
+        return self.numbers
 
 
 def write_blocks(body: Body, tokens: Sequence[Token], has_time: Callable[[], bool]) -> int:
     """Each paragraph in the style of the innermost list or quote that it stands in; how many tokens it came to."""
-    around: list[str] = []
+    around: list[tuple[str, int | None]] = []
     heading = 0
     for number, token in enumerate(tokens):
         if token.map and not has_time():
             return number
         if token.type in STYLES:
-            around.append(STYLES[token.type])
+            style = STYLES[token.type]
+            around.append((style, body.list_from(int(token.attrGet("start") or 1)) if style == NUMBERED else None))
         elif token.type.replace("_close", "_open") in STYLES:
             around.pop()
         elif token.type == "heading_open":
             heading = int(token.tag[1])
         elif token.type == "inline":
-            style = f"Heading {heading}" if heading else around[-1] if around else None
-            write_inline(body.paragraph(style), token.children or [])
+            look = (f"Heading {heading}", None) if heading else around[-1] if around else (None, None)
+            write_inline(body.paragraph(*look), token.children or [])
             heading = 0
         elif token.type in {"fence", "code_block", "html_block"}:
             body.paragraph().add_run(clean(token.content.rstrip("\n"))).font.name = "Courier New"

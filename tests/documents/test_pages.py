@@ -41,6 +41,18 @@ def test_a_word_document_has_every_word_in_its_style() -> None:
     assert [run.text for run in sentence.runs if run.bold] == ["all"]
 
 
+def test_each_numbered_list_of_a_word_document_begins_anew() -> None:
+    made = docx.Document(BytesIO(as_docx("Steps", "1. a\n2. b\n\nThen\n\n1. c\n\n- x\n\n7. d")))
+    numbered = {paragraph.text: paragraph._p.xpath("w:pPr/w:numPr/w:numId") for paragraph in made.paragraphs}
+    held = {text: found[0].val for text, found in numbered.items() if found}
+    lists = made.part.numbering_part.element
+    starts = {
+        text: lists.num_having_numId(number).lvlOverride_lst[0].startOverride.val for text, number in held.items()
+    }
+    assert starts == {"a": 1, "b": 1, "c": 1, "d": 7}
+    assert (held["a"] == held["b"], len(set(held.values()))) == (True, 3)
+
+
 @pytest.mark.parametrize("body", ["", "\x00\x0b\ufffe", "#" * 5000, "> " * 300 + "x", "- " * 300 + "x", "\x85\u2028"])
 def test_any_text_becomes_a_word_document(body: str) -> None:
     assert docx.Document(BytesIO(as_docx("\x00", body)))
