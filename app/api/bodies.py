@@ -123,8 +123,8 @@ def message_of(detail: ErrorDetails) -> str:
     bounds = detail.get("ctx", {})
     if detail["type"] == "value_error":
         return str(bounds["error"])
-    if detail["type"] == "string_too_long":
-        return f"is longer than {bounds['max_length']} characters."
+    if detail["type"] in {"string_too_long", "too_long"} and isinstance(detail["input"], str):
+        return f"is longer than {bounds['max_length']:,} characters."
     if detail["type"] in BOUNDS:
         return BOUNDS[detail["type"]].format(**bounds)
     return MESSAGES.get(detail["type"], "isn't valid.")

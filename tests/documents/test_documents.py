@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session, scoped_session
 
+from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.plan import Plan
 from app.models.documents import document as document_module
@@ -157,6 +158,8 @@ def test_bad_input_names_its_field(ada: Door, document: str) -> None:
         answer = ada.call("PATCH", f"/documents/{document}", json=body)
         named[str(body)[:40]] = (answer.status_code, [*answer.json.get("errors", ())])
     assert named == {str(body)[:40]: (400, [field]) for body, field in BAD}
+    too_long = ada.call("PATCH", f"/documents/{document}", json={"title": "x" * 201})
+    assert too_long.json["errors"] == {"title": ["is longer than 200 characters."]}
 
 
 def test_deleting_erases_every_word(ada: Door, document: str, session: Database) -> None:
@@ -166,6 +169,23 @@ def test_deleting_erases_every_word(ada: Door, document: str, session: Database)
     assert ada.call("GET", f"/documents/{document}").status_code == 404
     assert {row.body for row in session.scalars(select(Revision))} == {""}
     assert session.scalar(select(Document.title)) == ""
+
+
+@pytest.mark.databases("postgresql")
+def test_what_is_deleted_meanwhile_is_not_written_to(
+    ada: Door, document: str, session: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = Document.hold
+
+    def after_deletion(self: Document) -> None:
+        with db.engine.begin() as other:
+            other.execute(update(Document).values(title="", deleted_at=utcnow(), head_id=None))
+        hold(self)
+
+    monkeypatch.setattr(Document, "hold", after_deletion)
+    assert ada.call("PATCH", f"/documents/{document}", json={"title": "Secret"}).status_code == 404
+    session.rollback()
+    assert session.get(Document, int(document)).title == ""
 
 
 def test_a_person_who_goes_takes_their_documents_along(ada: Door, document: str, session: Database) -> None:

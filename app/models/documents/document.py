@@ -53,11 +53,12 @@ class Document(Model):
 
     @classmethod
     def locked(cls, identifier: str | int, actor: Actor) -> "Document | None":
-        """The actor's document, held until the transaction ends."""
+        """The actor's document, held until the transaction ends; None where it has been deleted by then."""
         document = cls.find(identifier, **own(actor))
-        if document is not None:
-            document.hold()
-        return document
+        if document is None:
+            return None
+        document.hold()
+        return document if document.deleted_at is None else None
 
     @classmethod
     def held_by(cls, account_id: int) -> int:
