@@ -55,11 +55,10 @@ def show(chat_id: str | None = None) -> str:
 
 
 def document_of(chat: Chat | None) -> Document | None:
-    """What the chat is about. Its settings read the others when they are opened."""
+    """What the chat is about, archived or not: its text goes along. Its settings read the others when opened."""
     if chat is None or chat.document_id is None:
         return None
-    mine = select(Document).filter_by(id=chat.document_id, **own(current_user))
-    return db.session.scalar(mine.where(Document.archived_at.is_(None)))
+    return Document.find(chat.document_id, **own(current_user))
 
 
 def listed(*, is_archive: bool, folder: str | None) -> list[Chat]:

@@ -260,7 +260,10 @@ def test_a_chat_is_about_a_document_of_its_persons_until_it_is_not(
     assert browser_of_ada.post(f"/chat/{chat.id}/settings", document_id=hers.id) == 404
     assert browser_of_ada.change(chat, document_id=str(hers.id)).status_code == 404
     assert browser_of_ada.post(f"/chat/{chat.id}/settings", document_id=mine.id) == 303
-    assert 'This chat is about <a href="/documents/' in browser_of_ada.client.get(f"/chat/{chat.id}").text
+    for is_archived in (False, True):
+        mine.archived_at = utcnow() if is_archived else None
+        session.commit()
+        assert 'This chat is about <a href="/documents/' in browser_of_ada.client.get(f"/chat/{chat.id}").text
     assert browser_of_ada.change(chat, document_id="").json["document_id"] is None
 
 
