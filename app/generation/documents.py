@@ -210,4 +210,4 @@ def store_proposal(
         checkpoint_at=utcnow(),
     )
     ids = {"document_id": str(document.id), "revision_id": str(revision.id)}
-    return KeptText(REVISIONS, document.account_id, revision.id, ids, before=before, after=after)
+    return KeptText(REVISIONS, document.account_id, revision.id, ids, before=before, after=after, has_thinking=False)

@@ -21,6 +21,7 @@ from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation,
 from app.models.metering.usage import Usage
 from app.observability.counters import count_call
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
+from app.providers.thinking import without_thinking
 
 log = logging.getLogger(__name__)
 MOST_CREDIBLE_TOKENS = 10**8
@@ -243,7 +244,8 @@ class Generation(ProviderReader):
         ended = {"status": ending.status, "error_code": ending.code, "error_detail": ending.detail}
         more = dict(self.kept.when_paid) if ending.status in PAID_OUTCOMES else {}
         more |= self.kept.when_refused if self.call_ending.is_refused else {}
-        return FinishedText(self.kept, self.text, {**ended, **more})
+        text = self.text if self.kept.has_thinking else without_thinking(self.text)
+        return FinishedText(self.kept, text, {**ended, **more})
 
     def _count(self, outcome: str, receipt: Receipt) -> None:
         cost, absorbed = receipt.paid + receipt.absorbed, receipt.absorbed

@@ -37,6 +37,9 @@ GO_ON = (
 )
 
 
+ALONE_TOO_LONG = "is longer than this model can read. Choose another model, or change it in the chat's settings."
+
+
 def repeated(actor: Actor, options: CallOptions) -> Message | None:
     """The answer that this idempotency key began before. Conflict where the request differs."""
     usage = earlier(actor, options)
@@ -138,7 +141,10 @@ def prompt_of(
     room = model.input_limit(most) - extra
     fits_surely = sum(map(bound_of, [*fixed, *said])) <= room
     size = bound_of if fits_surely or any(turn.is_refused for turn in path) else likely_of
-    kept = newest_within(room - sum(map(size, fixed)), said, size)
+    left = room - sum(map(size, fixed))
+    if chat and fixed and left < 0:
+        raise InvalidRequest({"document_id" if chat.document_id else "system_prompt": [ALONE_TOO_LONG]})
+    kept = newest_within(left, said, size)
     told, left_out = (*fixed, *alternating(kept)), len(said) - len(kept)
     wants_cache = chat is not None and not left_out and goes_on(chat, path)
     return Prompt(options.model, told, most, model.is_reasoning, extra, left_out, wants_cache=wants_cache)

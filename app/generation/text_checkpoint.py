@@ -113,6 +113,7 @@ class KeptText:
     """The row that keeps a call's text. `before` and `after` stand around it: what the call does not touch.
 
     `is_continued`: readers get `before` first, which the call goes on with.
+    `has_thinking` is whether the thinking that a model writes before its text stays in the finished row.
     `ids` name the rows in the event stream; `when_paid` are columns of the row that a finished answer sets,
     `when_refused` those that one sets whose question would be refused again.
     """
@@ -124,6 +125,7 @@ class KeptText:
     before: str = field(default="", compare=False)
     after: str = field(default="", compare=False)
     is_continued: bool = field(default=False, compare=False)
+    has_thinking: bool = field(default=True, compare=False)
     when_paid: Mapping[str, Any] = field(default_factory=dict, compare=False)
     when_refused: Mapping[str, Any] = field(default_factory=dict, compare=False)
 

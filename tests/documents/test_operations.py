@@ -5,18 +5,22 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.documents import DocumentRequest, parted
 from app.generation.text_checkpoint import REVISIONS, KeptText
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import Plan
 from app.models.documents.diff import changes
 from app.models.documents.document import Document, Revision
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
+from tests.billing.test_usage_pages import signed_in
 from tests.chat.conftest import Door
+from tests.documents.conftest import new
 from tests.support.people import Heard, heard
 from tests.support.provider_server import ProviderServer
 
@@ -211,6 +215,26 @@ def test_a_provider_that_fails_is_free_and_what_came_is_proposed(
     assert (document["content"], document["revisions"][0]["state"]) == (answer.text, "proposed")
     kept = ada.call("PUT", f"/revisions/{answer.end['revision_id']}", json={"state": "kept"})
     assert kept.json["revisions"][0]["state"] == "kept"
+    page = signed_in(ada.client.application.test_client(), "ada").get(f"/documents/{document['id']}").text
+    assert escape(answer.end["detail"]) in page
+
+
+def test_what_a_model_thought_is_no_part_of_the_text(ada: Door, document: str, provider: ProviderServer) -> None:
+    provider.configure(text="<think>Fish or ships?</think>\n\nTwo ships.")
+    kept = do(ada, "/documents", instructions="Write").end["document_id"]
+    assert shown(ada, kept)["content"] == "Two ships."
+    answer = do(ada, f"/documents/{document}/refine-selection", instructions="Two", start=0, end=9, revision=1)
+    proposed = ada.call("GET", f"/revisions/{answer.end['revision_id']}").json["content"]
+    assert proposed == "Two ships. Zwei Füße 🐟. Three ships."
+
+
+def test_the_page_says_that_an_end_is_missing(ada: Door, document: str, provider: ProviderServer) -> None:
+    """A proposal without its end looks like one that leaves it out."""
+    page = signed_in(ada.client.application.test_client(), "ada")
+    for finish, is_cut_off in (("stop", False), ("length", True)):
+        provider.configure(text="One fish.", finish=finish)
+        do(ada, f"/documents/{document}/refine", instructions="Longer")
+        assert ("Cut off: the end is missing." in page.get(f"/documents/{document}").text) is is_cut_off
 
 
 def test_an_operation_that_is_off_is_refused(ada: Door, document: str, session: Database) -> None:
@@ -230,6 +254,14 @@ def test_a_chat_is_about_a_document_from_then_on(
     system = provider.last["body"]["messages"][0]
     assert (system["role"], "Only newts." in system["content"]) == ("system", True)
     assert [call.document_id for call in calls(session)] == [int(document)] * 2
+
+
+def test_a_document_that_is_too_long_for_a_chat_is_named(ada: Door, session: Database) -> None:
+    long, chat = new(ada, "fish " * 60_000)["id"], ada.new_chat()
+    session.query(AIModel).filter_by(name="gpt-test").one().context_window = 50_000
+    session.commit()
+    refused = ada.send("Hi", chat=chat, document_id=long)
+    assert [*refused.json["errors"]] == ["document_id"]
 
 
 def test_a_chat_takes_nobody_elses_document(ada: Door, eve: Door, document: str) -> None:
