@@ -208,14 +208,14 @@ def listed(environ: Mapping[str, str], variable: str) -> list[str]:
 
 
 def trusted_hosts(environ: Mapping[str, str], base_url: str, admin_host: str) -> list[str]:
-    own = urlsplit(base_url).hostname or ""
+    own, local = urlsplit(base_url).hostname or "", ["127.0.0.1", "localhost"]
     hosts = listed(environ, "TRUSTED_HOSTS") or [own]
-    local = {"127.0.0.1", "localhost"}
+    hosts = sorted({*hosts, *local}) if own in local else hosts
     if wrong := [host for host in hosts if re.search(r"[^\w.:\[\]-]", host)]:
         raise ConfigurationError(f"TRUSTED_HOSTS has {wrong[0]!r}; it must be names of hosts, with commas between.")
     if admin_host and not host_is_trusted(admin_host, hosts):
         raise ConfigurationError(f"ADMIN_HOST is {admin_host!r}; it must be among TRUSTED_HOSTS.")
-    return sorted({*hosts, *local}) if own in local else hosts
+    return hosts
 
 
 def oidc_settings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -56,6 +56,11 @@ def test_an_unfit_variable_is_named(change: dict[str, str], named: str) -> None:
         from_environment(WHOLE | change)
 
 
+def test_a_machine_of_ones_own_trusts_its_other_name() -> None:
+    local = {"BASE_URL": "http://127.0.0.1:5000", "ADMIN_HOST": "localhost:5000"}
+    assert from_environment(WHOLE | local)["TRUSTED_HOSTS"] == ["127.0.0.1", "localhost"]
+
+
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
     empty = dict.fromkeys(("PROXY_COUNT", "WEB_THREADS", "LOG_LEVEL", "RATELIMIT_ENABLED", "MAIL_FROM"), "")
     assert from_environment(WHOLE | empty) == from_environment(WHOLE)
