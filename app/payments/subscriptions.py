@@ -221,7 +221,6 @@ def release(subscription: Subscription) -> None:
 def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) -> None:
     """At the period's end, or at once, without a refund; one that is not paid for ends at once."""
     subscription = live(buyer)
-    check_set_up()
     subscription.cancel_reason = reason or subscription.cancel_reason
     if at_once or not subscription.gives_rights:
         intent(subscription)
@@ -234,14 +233,14 @@ def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) ->
 
 def resume(buyer: Actor) -> None:
     """Undo a pending cancellation or change."""
-    check_set_up()
     subscription = live(buyer)
-    undo_pending(subscription)
+    release(subscription)
+    keep_on(subscription)
     look_again(subscription)
 
 
 def live(buyer: Actor) -> Subscription:
-    subscription = Subscription.live_of(buyer.account_id)
+    subscription = live_by_now(buyer.account_id)
     if subscription is None:
         raise Conflict("not_subscribed")
     return subscription
@@ -261,7 +260,6 @@ def preview(buyer: Actor, plan: Plan) -> Preview:
     if subscription.is_trialing:
         grows = trial_growth(subscription, subscription.account, plan)
         return Preview(plan, True, 0, later, plan.currency, None, grows, monthly)
-    check_set_up()
     product_sync.publish(plan)
     asked = requests.preview_upgrade(subscription, plan)
     grows, ends = growth(subscription, plan, utcnow()), subscription.period_end

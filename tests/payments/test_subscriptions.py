@@ -121,6 +121,9 @@ def test_a_cancel_can_be_undone_and_serves_to_the_periods_end(scenario: StripeSc
     scenario.renew()
     assert scenario.account.plan.name == "Plus"
     subscriptions.cancel(scenario.actor)
+    resumed = {"cancel_at_period_end": False}  # in Stripe's portal, and nobody has told us yet
+    scenario.sandbox.client.v1.subscriptions.update(str(scenario.subscription.stripe_id), resumed)
+    subscriptions.cancel(scenario.actor)
     scenario.deliver()
     assert (scenario.account.plan.name, scenario.allowance) == ("Plus", 10000)
     scenario.renew()
