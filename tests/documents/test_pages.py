@@ -44,7 +44,7 @@ def test_a_word_document_has_every_word_in_its_style() -> None:
 def test_each_numbered_list_of_a_word_document_begins_anew() -> None:
     made = docx.Document(BytesIO(as_docx("Steps", "1. a\n2. b\n\nThen\n\n1. c\n\n- x\n\n7. d")))
     numbered = {paragraph.text: paragraph._p.xpath("w:pPr/w:numPr/w:numId") for paragraph in made.paragraphs}
-    held = {text: found[0].val for text, found in numbered.items() if found}
+    held = {text: entries[0].val for text, entries in numbered.items() if entries}
     lists = made.part.numbering_part.element
     starts = {
         text: lists.num_having_numId(number).lvlOverride_lst[0].startOverride.val for text, number in held.items()
