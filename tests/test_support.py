@@ -7,11 +7,16 @@ from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app import mailer
+from app.models.base import utcnow
 from app.models.catalog.setting import Setting
+from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.support_request import SupportRequest
 from tests.admin.conftest import AdminClient, client_of, owner
+from tests.admin.test_dashboard import call as dashboard_call
+from tests.auth.conftest import Browser
+from tests.support import people
 from tests.support.mailbox import Mailbox, body_of
 
 __all__ = ["client_of", "owner"]
@@ -74,7 +79,7 @@ def test_without_an_address_the_question_is_listed_alone(ada: AdminClient, sessi
     [
         ({"message": " "}, "must have 1 to 5,000 characters."),
         ({"message": "x" * 5001}, "must have 1 to 5,000 characters."),
-        ({"message": "Mine?", "call_id": "99999"}, "is not a call of this account."),
+        ({"message": "Mine?", "call_id": "99999"}, "is not one of your calls."),
     ],
 )
 def test_what_cannot_be_sent_is_said_at_its_field_and_kept(
@@ -100,3 +105,17 @@ def test_what_has_priority_is_listed_first_and_leaves_when_it_is_answered(
     owner.post("/admin/support/answered/", id=second.id)
     page = owner.get("/admin/support/").text
     assert page.index("First, without priority.") < page.index("Second, with it.")
+
+
+def test_a_member_asks_about_no_call_of_another(ada: AdminClient, app: Flask, session: Database) -> None:
+    account = session.query(User).filter_by(email="person-nobody@example.com").one().memberships[0].account
+    call = dashboard_call(account, utcnow(), 1)
+    bob = people.person("bob").owner
+    session.add(Membership(account_id=account.id, user_id=bob.id, role="member"))
+    session.commit()
+    browser = Browser(app.test_client())
+    browser.sign_in("bob")
+    browser.send("/account/switch", account_id=account.id)
+    pages = [one.get(f"/support?call={call.id}").text for one in (ada, browser)]
+    assert [f"<dd>{call.id}, " in page for page in pages] == [True, False]
+    assert browser.send("/support", message="Whose?", call_id=call.id).status_code == 400

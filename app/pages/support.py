@@ -36,7 +36,7 @@ def ask_support() -> ResponseReturnValue:
 
 def support_page(errors: dict[str, list[str]], message: str, call_id: str) -> str:
     state = load_account_state(current_user.account_id, utcnow())
-    call = Usage.find(call_id, account_id=current_user.account_id) if call_id else None
+    call = Usage.find(call_id, **current_user.sees) if call_id else None
     balance = state.balance(utcnow())
     return render_template(
         "support.html",

@@ -37,9 +37,9 @@ class SupportRequest(Model):
         written = message.replace("\x00", "").strip()
         if not written or len(written) > LONGEST:
             raise InvalidRequest({"message": [f"must have 1 to {LONGEST:,} characters."]})
-        call = Usage.find(call_id, account_id=actor.account_id) if call_id else None
+        call = Usage.find(call_id, **actor.sees) if call_id else None
         if call_id and call is None:
-            raise InvalidRequest({"call_id": ["is not a call of this account."]})
+            raise InvalidRequest({"call_id": ["is not one of your calls."]})
         request = cls(account_id=actor.account_id, user_id=actor.user_id, message=written)
         request.usage_id = call.id if call else None
         request.is_priority = actor.account.plan.has_priority_support
