@@ -1,5 +1,6 @@
 """The schema that an answer is to follow: each vendor takes other parts of JSON Schema."""
 
+import json
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -12,7 +13,7 @@ BY_NAME, LISTS = ("properties", *DEFINITIONS), ("anyOf", "allOf", "oneOf")
 SAYING = ("type", "enum", "const", "$ref", "properties", *LISTS)
 """One of these says what a value is."""
 
-KNOWN = ("$ref", "type", "enum", "const", "title", "description", "default", "required", "pattern")
+KNOWN = ("$ref", "type", "enum", "const", "title", "description", "required")
 UNTOLD = ("additionalProperties", "$schema", "$id")
 FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 
@@ -48,8 +49,7 @@ def closed(schema: Any) -> Any:
     if is_object(schema):
         kept["additionalProperties"] = False
     if told:
-        beside = ", ".join(f"{name}: {value}" for name, value in told.items())
-        kept["description"] = f"{kept.get('description', '')} ({beside})".strip()
+        kept["description"] = f"{kept.get('description', '')} {json.dumps(told, ensure_ascii=False)}".strip()
     return kept
 
 

@@ -14,7 +14,7 @@ ASKED: dict[str, Any] = {
     "type": "object",
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "properties": {
-        "place": {"type": ["string", "null"], "maxLength": 40, "pattern": "^[A-Z]"},
+        "place": {"type": ["string", "null"], "maxLength": 40, "pattern": "^(?=A)", "default": None},
         "kind": {"oneOf": [{"const": "sun"}, {"enum": ["rain"]}]},
         "steps": {"type": "array", "items": {"$ref": "#/$defs/Step"}, "minItems": 1, "maxItems": 5},
         "day": {"type": "string", "format": "date"},
@@ -26,20 +26,20 @@ ASKED: dict[str, Any] = {
 HELD = {
     "type": "object",
     "properties": {
-        "place": {"type": ["string", "null"], "pattern": "^[A-Z]", "description": "(maxLength: 40)"},
+        "place": {"type": ["string", "null"], "description": '{"default": null, "maxLength": 40, "pattern": "^(?=A)"}'},
         "kind": {"anyOf": [{"const": "sun"}, {"enum": ["rain"]}]},
         "steps": {
-            "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Step"}, "description": "(maxItems: 5)",
+            "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Step"}, "description": '{"maxItems": 5}',
         },
         "day": {"type": "string", "format": "date"},
-        "at": {"type": "string", "description": "(format: cron)"},
+        "at": {"type": "string", "description": '{"format": "cron"}'},
     },
     "required": ["place"],
     "additionalProperties": False,
     "$defs": {
         "Step": {
             "type": "object",
-            "properties": {"n": {"type": "integer", "description": "Which (minimum: 1)"}},
+            "properties": {"n": {"type": "integer", "description": 'Which {"minimum": 1}'}},
             "additionalProperties": False,
         },
     },
