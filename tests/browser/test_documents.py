@@ -169,6 +169,27 @@ def test_a_tab_that_is_behind_loses_nothing(ada: Visitor) -> None:
     second.close()
 
 
+def test_what_cannot_be_saved_or_deleted_says_why(ada: Visitor) -> None:
+    page = ada.page
+    written(ada, "Ferries", "One ferry.")
+    page.locator("#body").fill("x" * 400_001)
+    expect(page.locator("#saved")).to_have_text("Not saved. The text is longer than 400,000 characters.")
+    page.locator("#body").fill("One ferry.")
+    ada.go("/documents")
+    other = page.context.new_page()
+    other.goto(f"{ada.url}/account")
+    other.get_by_label("New team name").fill("Crew")
+    other.get_by_role("button", name="Create team").click()
+    expect(other.get_by_role("heading", level=1)).to_have_text("Crew")
+    other.close()
+    row = page.locator("#documents li", has_text="Ferries")
+    page.clock.install()
+    row.get_by_role("button", name=re.compile("Delete")).press("Enter")
+    page.clock.fast_forward("00:07")
+    expect(page.get_by_text("this page shows another account")).to_be_visible()
+    expect(row).to_be_visible()
+
+
 def comes_back_where_it_cannot_be_deleted(page: Page, row: Locator) -> None:
     page.clock.install()
     page.route("**/api/documents/*", lambda route: route.abort())

@@ -27,21 +27,22 @@ async function deleteNow(path, isLeaving = false) {
   const { find, gone, again, back, timer } = going.get(path);
   clearTimeout(timer);
   going.delete(path);
-  const token = document.querySelector("meta[name=csrf-token]").content;
-  const answer = await fetch(path, { method: "DELETE", keepalive: true, headers: { "X-CSRFToken": token } }).catch(() => null);
+  const [token, account] = ["csrf-token", "account"].map((name) => document.querySelector(`meta[name=${name}]`)?.content ?? "");
+  const answer = await fetch(path, { method: "DELETE", keepalive: true, headers: { "X-CSRFToken": token, "X-Account": account } }).catch(() => null);
   if (isLeaving) return;
   if (answer?.ok || answer?.status === 404) {
     find()?.remove();
     gone();
   } else {
     back();
-    toast("We couldn't delete it.", "Try again", again);
+    const why = answer?.status === 409 ? (await answer.json()).detail : "We couldn't delete it.";
+    toast(why, "Try again", again);
   }
 }
 addEventListener("pagehide", () => { for (const path of going.keys()) deleteNow(path, true); });
 
 /* Says something with one thing to do about it, for a while. */
-function toast(label, action, act) {
+export function toast(label, action, act) {
   const place = document.querySelector(".flashes") ?? document.body.appendChild(Object.assign(document.createElement("div"), { className: "flashes" }));
   place.setAttribute("role", "status");
   const box = document.createElement("div");

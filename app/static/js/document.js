@@ -11,6 +11,7 @@ import { ask } from "./stream.js";
 const PAUSE = 900;
 const id = (name) => document.getElementById(name);
 const page = id("document");
+const FIELDS = { content: "The text", title: "The title" };
 const path = `/api/documents/${page.dataset.id}`;
 const body = id("body");
 const title = id("title");
@@ -46,8 +47,10 @@ async function saveNow() {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     state.isStale = problem.code === "document_changed";
-    say(state.isStale ? "Changed in another tab: copy what you typed, then reload this page." : "Not saved yet");
-    if (!state.isStale) timer = setTimeout(save, 5000);
+    const mayPass = problem.status === 0 || problem.status === 429 || problem.status >= 500;
+    const why = mayPass ? "Not saved yet" : `Not saved. ${messageOf(problem, FIELDS)}`;
+    say(state.isStale ? "Changed in another tab: copy what you typed, then reload this page." : why);
+    if (mayPass) timer = setTimeout(save, 5000);
     return false;
   }
 }
@@ -130,7 +133,7 @@ async function go(most) {
   try {
     await ask("POST", `${path}/${operation.replaceAll("_", "-")}`, sent, {
       heard: (name, event) => {
-        if (name === "start") begun(event);
+        if (name === "start") { told = ""; begun(event); }
         if (name === "delta") { told += event.text; id("diff").textContent = told; }
         if (name === "done" || name === "error") end = event;
       },
@@ -138,12 +141,16 @@ async function go(most) {
     await ended(operation, end);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    if (problem.errors) showNoPrice(id("price"), messageOf(problem));
-    else showRefusal(id("refusal"), problem, { again: () => go({}), picker: () => id("model").focus() }, "canManage" in page.dataset);
+    if (problem.errors) showNoPrice(id("price"), messageOf(problem, FIELDS));
+    else showRefusal(id("refusal"), problem, { again: () => go({}), cheaper, picker: () => id("model").focus() }, "canManage" in page.dataset);
   } finally {
     id("go").disabled = false;
     id("stop").hidden = true;
   }
+}
+function cheaper({ model, model_ceiling_nanos: most }) {
+  id("model").value = model;
+  go({ max_cost_nanos: most });
 }
 id("ask").addEventListener("submit", (event) => { event.preventDefault(); go(); });
 
@@ -164,7 +171,11 @@ async function ended(operation, end) {
   if (operation === "image_prompt" && picture && !end.code) id("picture-prompt").value = id("diff").textContent;
   if (operation === "refine" || operation === "refine_selection") await look(end.revision_id);
   const receipt = Object.assign(document.createElement("a"), { href: `/billing/calls/${end.call_id}`, textContent: cost });
-  id("receipt").replaceChildren("It cost ", receipt);
+  id("receipt").replaceChildren("It cost ", receipt, ` ${noteOf(end)}`);
+}
+/* A proposal whose end is missing looks like one that leaves it out. */
+function noteOf({ finish_reason: reason, shortened, note }) {
+  return reason === "length" && !shortened ? "It was cut off: the end is missing. Refine a selection, or choose another model." : note ?? "";
 }
 id("stop").addEventListener("click", () => { if (state.running) json("POST", `/api/revisions/${state.running}/stop`); });
 

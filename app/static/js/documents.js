@@ -1,7 +1,7 @@
 /* The list of documents: drafts with their price, the archive, deletion with undo. */
 
 import { Problem, json } from "./api.js";
-import { deleteSoon } from "./deletion.js";
+import { deleteSoon, toast } from "./deletion.js";
 import { ceilingFor, showNoPrice, showPrice } from "./prices.js";
 import { showRefusal } from "./refusals.js";
 import { ask } from "./stream.js";
@@ -32,7 +32,8 @@ if (form) {
       });
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      showRefusal(form.querySelector("[data-refusal]"), problem, { again: () => draft({}), picker: () => draft({}) }, "canManage" in form.dataset);
+      const cheaper = ({ model, model_ceiling_nanos: limit }) => draft({ model, max_cost_nanos: limit });
+      showRefusal(form.querySelector("[data-refusal]"), problem, { again: () => draft({}), cheaper }, "canManage" in form.dataset);
     } finally {
       button.disabled = false;
     }
@@ -50,9 +51,18 @@ list.addEventListener("click", async (event) => {
   if (!item) return;
   const id = item.dataset.document;
   if ("archive" in button.dataset) {
-    await json("PATCH", `/api/documents/${id}`, { is_archived: button.dataset.archive === "true" });
-    item.remove();
+    await archive(id, button.dataset.archive === "true", item);
     return;
   }
   deleteSoon(`/api/documents/${id}`, () => item, "Document deleted.");
 });
+
+async function archive(id, isArchived, item) {
+  try {
+    await json("PATCH", `/api/documents/${id}`, { is_archived: isArchived });
+    item.remove();
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    toast(problem.detail, "Reload the page", () => location.reload());
+  }
+}

@@ -51,10 +51,10 @@ const FACES = {
   not_signed_in: ["You've been signed out", [SIGN_IN]],
   too_large: ["That message is too long", []],
 };
-const FIELDS = { content: "Your message", attachments: "Your files" };
+const FIELDS = { content: "Your message", attachments: "Your files", document_id: "This chat's document", system_prompt: "What this chat's model is told" };
 const SPENDING = new Set(["/billing#buy", "/pricing", "/billing", "/billing/breaker"]);
 
-/* `acts` has `again` and `picker`; `canManage` is whether this person may buy. */
+/* `acts` has `again` and what else the page can do, such as `picker`; `canManage` is whether this person may buy. */
 export function showRefusal(place, problem, acts, canManage) {
   const [title, ways] = faceOf(problem) ?? ["We couldn't send that", [AGAIN]];
   const box = document.createElement("section");
@@ -67,7 +67,7 @@ export function showRefusal(place, problem, acts, canManage) {
   label.textContent = messageOf(problem);
   const isInBox = document.getElementById("content")?.value;
   kept.textContent = `${resumes(problem)}${isInBox ? "Your message is still in the box below." : "What you wrote is kept."}`;
-  const open = waysOut(ways, problem, canManage);
+  const open = waysOut(ways, problem, canManage).filter(([, target]) => target.startsWith("/") || target === "reload" || acts[target]);
   box.querySelector(".actions").append(...open.map((way, place) => button(way, place === 0, problem, acts, box)));
   if (problem.code === "member_limit_reached") box.querySelector(".actions").before(moreForm(box));
   box.querySelector(".icon-button").addEventListener("click", () => box.remove());
@@ -99,15 +99,15 @@ function waysOut(ways, problem, canManage) {
 
 /* A guest's way out is an account, and where only others are in the way, a little patience. */
 function faceOf(problem) {
-  if (problem.errors?.content) return ["We couldn't send that", [OTHER]];
+  if (problem.errors?.content || problem.errors?.document_id) return ["We couldn't send that", [OTHER]];
   if (problem.way_out !== "signup") return FACES[problem.code];
   const signUp = ["Sign up for free", `/signup?next=${location.pathname}`];
   return ["Sign up to continue", (problem.retryAfter ?? 60) < 60 ? [signUp, AGAIN] : [signUp]];
 }
 
 /* Of input that cannot be taken, what is wrong with it; of anything else, what the server says. */
-export function messageOf({ errors, detail }) {
-  const wrong = Object.entries(errors ?? {}).map(([field, label]) => `${FIELDS[field] ?? field} ${label.join(" ")}`.trim());
+export function messageOf({ errors, detail }, names = FIELDS) {
+  const wrong = Object.entries(errors ?? {}).map(([field, label]) => `${names[field] ?? field} ${label.join(" ")}`.trim());
   return wrong.length ? wrong.join(" ") : detail;
 }
 
