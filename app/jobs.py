@@ -10,7 +10,10 @@ from flask import current_app
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
+from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
+from rq.timeouts import BaseTimeoutException
+from sqlalchemy.exc import OperationalError
 
 from app.extensions import db
 
@@ -32,6 +35,10 @@ PENDING_LIFETIME = 20
 """Seconds after which an enqueued job that nobody started is believed to be lost."""
 
 LAST_RUNS = "tollgate:last_runs"
+
+ENDS_ALL = (BaseTimeoutException, StopRequested, OperationalError)
+"""What ends a job that goes over many rows, whichever it is at: its time is over, its process is told to stop, or the
+database is away. Any other fault is of one row alone."""
 
 WAITING = "jobs to enqueue after the commit"
 

@@ -13,11 +13,10 @@ from flask import current_app, has_request_context
 from flask_mailman import EmailMultiAlternatives
 from limits import parse
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.extensions import db, is_over
-from app.jobs import JobName, enqueue
+from app.jobs import ENDS_ALL, JobName, enqueue
 from app.mail_message import compose
 from app.models.catalog.setting import Setting
 from app.models.identity.email_address import mailbox
@@ -129,7 +128,7 @@ def sweep() -> int:
     for mail_id in mails:
         try:
             deliver(mail_id)
-        except OperationalError:  # the database is away from all of them
+        except ENDS_ALL:
             raise
         except Exception:  # those behind it do not wait for its fault
             log.exception("mail not written", extra={"mail": mail_id})

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
-from sqlalchemy.exc import OperationalError
 
 from app.extensions import db
-from app.jobs import JobName
+from app.jobs import ENDS_ALL, JobName
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.refund import Refund
@@ -54,7 +53,7 @@ def sweep() -> int:
     for usage_id in sorted(silent):
         try:
             released += release(usage_id)
-        except OperationalError:  # the database is away from all of them
+        except ENDS_ALL:
             raise
         except Exception as fault:
             log.warning("call not released", extra={"call": usage_id})

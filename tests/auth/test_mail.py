@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from rq.exceptions import StopRequested
+from rq.timeouts import JobTimeoutException
 from sqlalchemy.orm import Session, scoped_session
 
 import app.mailer as outbox
@@ -96,6 +99,17 @@ def test_a_mail_that_cannot_be_written_is_tried_again_and_keeps_no_other_waiting
     assert (outbox.sweep(), [str(mail["To"]) for mail in mailbox.mails]) == (2, [ADA])
     attempts = session.query(OutgoingMail.attempts).order_by(OutgoingMail.id).all()
     assert (attempts, outbox.sweep()) == ([(1,), (1,)], 0)
+
+
+@pytest.mark.parametrize("end", [JobTimeoutException, StopRequested])
+def test_a_sweep_ends_when_its_time_is_over_or_its_process_stops(
+    session: Database, monkeypatch: pytest.MonkeyPatch, end: type[Exception]
+) -> None:
+    post()
+    session.commit()
+    monkeypatch.setattr(outbox, "completed", Mock(side_effect=end))
+    with pytest.raises(end):
+        outbox.sweep()
 
 
 def test_a_mail_that_was_sent_can_be_sent_again_with_the_same_words(session: Database, mailbox: Mailbox) -> None:
