@@ -5,6 +5,7 @@ import secrets
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.exc import IntegrityError
 
 from app import mailer
 from app.auth.email_links import post_verification
@@ -109,16 +110,10 @@ def confirm(token: str) -> ResponseReturnValue:
 def confirmed(token: MailedToken) -> ResponseReturnValue:
     """Take the address as the user's own; what waited for it, the allowance and the welcome credit, is given."""
     account = Account.locked(token.user.home_id)
-    if not token.use() or is_taken(token):
+    user, is_new = token.user, not token.user.is_verified
+    if not token.use() or not moved(user, token.email):
         db.session.rollback()
         return dead_link()
-    user, is_new = token.user, not token.user.is_verified
-    if user.email != token.email:
-        mailer.post(f"moved:{secrets.token_hex(8)}", user.email, "address_changed", name=user.name, new=token.email)
-        former = user.email
-        user.change_email(token.email)
-        carry_over(user, former)
-        note("address changed", user.id)
     user.verify_email()
     give_free_credits(account)
     if is_new:
@@ -127,10 +122,20 @@ def confirmed(token: MailedToken) -> ResponseReturnValue:
     return render_template("auth/verify.html", is_verified=True, is_asking=False)
 
 
-def is_taken(token: MailedToken) -> bool:
-    """Whether the wanted address became another user's meanwhile."""
-    other = User.with_email(token.email)
-    return other is not None and other.id != token.user_id
+def moved(user: User, address: str) -> bool:
+    """Whether the user has that address now; not where it became another's meanwhile."""
+    former = user.email
+    if former == address:
+        return True
+    try:
+        user.change_email(address)
+        db.session.flush()
+    except IntegrityError:
+        return False
+    mailer.post(f"moved:{secrets.token_hex(8)}", former, "address_changed", name=user.name, new=address)
+    carry_over(user, former)
+    note("address changed", user.id)
+    return True
 
 
 def dead_link() -> ResponseReturnValue:
