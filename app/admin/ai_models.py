@@ -15,6 +15,7 @@ from app.admin.access import owners_only, wants_on
 from app.admin.bulk_retirement import BulkRetire
 from app.admin.form_fields import Count, FieldError, Moment, Required, RowForm, choices_of
 from app.admin.model_view import AdminTable
+from app.admin.plan_forms import order_among
 from app.admin.provider_check import tried
 from app.extensions import db
 from app.models.base import has_text
@@ -191,7 +192,7 @@ class ModelForm(RowForm):
         description="Set automatically once a model writes more than it was asked for.",
     )
     speed = SelectField("Speed", choices=SPEEDS, default="medium")
-    position = Count("Order", default=0, highest=10**6, validators=[Required()])
+    position = order_among(AIModel)
 
 
 class ModelTable(BulkRetire, AdminTable):

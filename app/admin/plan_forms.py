@@ -40,7 +40,7 @@ def model_names() -> list[SelectChoice]:
     return choices_of((row.name, row.title) for row in named)
 
 
-def order_among(sold: type[Plan] | type[CreditPack]) -> Count:
+def order_among(sold: type[Plan] | type[CreditPack] | type[AIModel]) -> Count:
     """What is new comes last, unless an admin says otherwise."""
 
     def last() -> int:

@@ -32,6 +32,8 @@ def test_a_model_makes_what_its_providers_format_can(
     shown = at_field(answer.text, "is_embedding" if fault == "not both" else "provider_id")
     assert (answer.status_code, fault in shown) == ((422, True) if fault else (302, True))
     if not fault:
+        places = list(session.scalars(select(AIModel.position).order_by(AIModel.id)))
+        assert places[-1] > max(places[:-1]), "what is new comes last: the first is what new chats begin with"
         assert answer.location.startswith("/admin/price/new/?model_id=") == ("makes_images" not in flags)
 
 
