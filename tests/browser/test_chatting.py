@@ -65,9 +65,20 @@ def test_a_double_click_sends_once_and_stops_nothing(ada: Visitor) -> None:
     expect(ada.answers).to_have_attribute("data-status", "done")
 
 
+def closes_by_escape(visitor: Visitor, open_it: Callable[[], None]) -> None:
+    open_it()
+    visitor.page.keyboard.press("Escape")
+
+
 def test_escape_stops_an_answer_and_keeps_its_words(ada: Visitor) -> None:
-    ada.send("/demo long")
+    ada.send("/demo slow")
     expect(ada.answers.locator(".block").first).to_be_visible()
+    stops: list[str] = []
+    ada.page.on("request", lambda asked: stops.append(asked.url) if asked.url.endswith("/stop") else None)
+    closes_by_escape(ada, lambda: ada.page.get_by_role("button", name="Keyboard shortcuts").click())
+    closes_by_escape(ada, lambda: ada.page.get_by_role("searchbox", name="Search your chats").fill("ferry"))
+    closes_by_escape(ada, ada.page.locator("details.menu summary").click)
+    assert stops == []
     ada.page.keyboard.press("Escape")
     expect(ada.answers.get_by_text("You stopped this answer.")).to_be_visible()
     expect(ada.answers.locator(".answer-cost b")).to_contain_text("credit")

@@ -323,12 +323,19 @@ for (const moment of ["pointerover", "focusin"]) {
   });
 }
 
+/* Whether Escape is for something else than the answer: a dialog, a menu, the list on a phone, what is typed elsewhere. */
+function closes({ target, defaultPrevented }) {
+  const isElsewhere = target !== composer.field && target.matches("input, textarea, select");
+  return defaultPrevented || isElsewhere || document.querySelector("dialog[open], :popover-open")
+    || document.querySelector(".sidebar-scrim").getClientRects().length > 0;
+}
+
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.matches("input, textarea, select");
   const command = event.ctrlKey || event.metaKey;
   if (command && event.key.toLowerCase() === "k") { event.preventDefault(); sidebar.show(true); sidebar.search.select(); }
   else if (command && event.shiftKey && event.key.toLowerCase() === "o") { event.preventDefault(); location.assign("/chat"); }
-  else if (event.key === "Escape" && running) stop();
+  else if (event.key === "Escape" && running && !closes(event)) stop();
   else if (event.key === "Escape") sidebar.show(false);
   else if (event.key === "/" && !isTyping) { event.preventDefault(); composer.field.focus(); }
   else if (event.key === "?" && !isTyping) help();
