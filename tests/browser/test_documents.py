@@ -219,3 +219,10 @@ def test_the_list_by_keyboard_with_undo(ada: Visitor) -> None:
     expect(row).to_have_count(0)
     ada.go("/documents?archived")
     expect(page.locator("#documents li", has_text="Plans")).to_be_visible()
+    an_empty_one_is_written_at_once(ada)
+
+
+def an_empty_one_is_written_at_once(ada: Visitor) -> None:
+    ada.go("/documents")
+    ada.page.get_by_role("button", name="Empty document").press("Enter")
+    expect(ada.page.locator("#body")).to_be_focused()
