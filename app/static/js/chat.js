@@ -323,7 +323,7 @@ for (const moment of ["pointerover", "focusin"]) {
   });
 }
 
-/* Whether Escape is for something else than the answer: a dialog, a menu, the list on a phone, what is typed elsewhere. */
+/* Whether Escape closes something else: a dialog, a menu, the list on a phone, what is typed elsewhere. */
 function closes({ target, defaultPrevented }) {
   const isElsewhere = target !== composer.field && target.matches("input, textarea, select");
   return defaultPrevented || isElsewhere || document.querySelector("dialog[open], :popover-open")
@@ -349,7 +349,7 @@ function editLast(event) {
   edit(last);
 }
 
-/* A question is edited in its place; what images were asked for goes into the field, to be sent at the price shown then. */
+/* In its place; what images were asked for goes into the field, with its price. */
 function edit(question) {
   if (question.nextElementSibling?.dataset.images === undefined) return editQuestion(question, resend, chosenModel);
   if (!composer.makesImages) composer.imagesButton.click();

@@ -45,3 +45,5 @@ export function equipCode(root) {
     head.append(wrap, tool("copy", "Copy", (button) => copyText(code.textContent, button)));
   }
 }
+
+for (const page of document.querySelectorAll("[data-equip]")) equipCode(page);

@@ -9,7 +9,7 @@ function isComposing(event) {
 
 /* Apple's keyboards say ⌘ where others say Ctrl. */
 export function nameKeys() {
-  if (!/Mac|iPhone|iPad/.test(navigator.platform)) return;
+  if (!/^(Mac|iP)/.test(navigator.platform)) return;
   for (const key of document.querySelectorAll("kbd")) key.textContent = key.textContent.replace("Ctrl", "⌘");
 }
 

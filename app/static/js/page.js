@@ -109,7 +109,7 @@ if (onward && !sessionStorage.getItem(location.href)) {
   sessionStorage.setItem(location.href, "gone");
   onward.requestSubmit();
 }
-/* Whoever has paid goes on where a message was refused. */
+/* From a payment to the message that waits. */
 const toChat = document.querySelector("[data-to-chat]");
 if (toChat) toChat.href = recallOwn("waiting") || toChat.href;
 for (const label of document.querySelectorAll(".flash-good, .flash-message")) setTimeout(() => label.remove(), 8000);

@@ -1,4 +1,4 @@
-/* Keeps the thread at its end while an answer grows, until the reader scrolls up, however little; the end holds again. */
+/* Keeps the thread at its end while an answer grows, until the reader scrolls up, however little. */
 
 const NEAR = 80;
 

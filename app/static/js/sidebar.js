@@ -58,7 +58,7 @@ export class Sidebar {
   make({ id, title, share_url: address, is_pinned: isPinned, is_archived: isArchived, folder }, isOpen = false) {
     const item = document.getElementById("chat-template").content.cloneNode(true).firstElementChild;
     item.dataset.chat = id;
-    Object.assign(item.dataset, { ...(address && { shared: address }), ...(isPinned && { pinned: "" }), ...(isArchived && { archived: "" }), ...(folder && { folder }) });
+    for (const [name, value] of Object.entries({ shared: address, pinned: isPinned, archived: isArchived, folder })) if (value) item.dataset[name] = value;
     item.classList.toggle("is-open", isOpen);
     const link = item.querySelector("a");
     link.href = `/chat/${id}`;

@@ -1,5 +1,0 @@
-/* A chat that was shared: its code can be copied and wrapped. */
-
-import { equipCode } from "./code.js";
-
-equipCode(document);
