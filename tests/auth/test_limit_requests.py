@@ -79,6 +79,25 @@ def test_a_request_goes_to_the_managers_and_grants_until_its_day(team: Team) -> 
     assert team.session.query(OutgoingMail).filter_by(to="bob@example.com", template="limit_decision").count() == 1
 
 
+def test_what_is_wrong_is_said_where_it_was_typed(team: Team) -> None:
+    ada, bob = team.browser(team.ada), team.browser(team.bob)
+    own = {"Referer": "http://localhost/account"}
+    bob.client.post(
+        "/account/requests",
+        headers=own,
+        data={"csrf_token": bob.token(), "amount_credits": "fifty", "reason": "A deadline"},
+    )
+    page = bob.client.get("/account").text
+    assert all(text in page for text in ("Enter a number", 'value="fifty"', 'value="A deadline"'))
+    ask(team)
+    approve = f"/account/requests/{the_request(team).id}/approve"
+    ada.client.post(
+        approve, headers=own, data={"csrf_token": ada.token(), "amount_credits": "7", "until": "2020-01-02"}
+    )
+    page = ada.client.get("/account").text
+    assert all(text in page for text in ("Is over.", 'value="7"', 'value="2020-01-02"'))
+
+
 def test_what_was_granted_ends_with_its_day(team: Team) -> None:
     ask(team)
     until = utcnow().date()
