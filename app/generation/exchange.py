@@ -118,7 +118,8 @@ class Exchange:
         of_chat = {"chat_id": str(self.chat.id), "message_id": str(answer_id)}
         named = of_chat | {"user_message_id": str(question_id)}
         refused = {"is_refused": True}
-        return KeptText(TEXTS, self.chat.account_id, int(answer_id or 0), named, when_refused=refused)
+        row = TEXTS, self.chat.account_id, int(answer_id or 0), named
+        return KeptText(*row, moves=self.chat.guest is not None, when_refused=refused)
 
     def write(self, connection: Connection, call_id: int) -> Sequence[int]:
         """The same, one after another."""
@@ -146,7 +147,8 @@ def write_on(message: Message, reservation: Reservation) -> KeptText:
         raise Conflict("cannot_go_on", case="running")
     ids = {"chat_id": message.chat_id, "message_id": message.id, "user_message_id": message.parent_id}
     named = {name: str(identifier) for name, identifier in ids.items()}
-    return KeptText(TEXTS, message.account_id, message.id, named, before=message.content, is_continued=True)
+    row, moves = (TEXTS, message.account_id, message.id, named), message.chat.guest is not None
+    return KeptText(*row, before=message.content, is_continued=True, moves=moves)
 
 
 def bound(prefix: str, *names: str) -> list[Any]:

@@ -37,37 +37,42 @@ class TextTable:
     def __init__(self, model: type[Any], text: str) -> None:
         table: Table = model.__table__
         own = and_(table.c.account_id == bindparam("account"), table.c.id == bindparam("row"))
-        running = update(table).where(own, table.c.status == "running")
-        self.model, self.table, self.text, self.running = model, table, text, running
-        self._finish, self._checkpoint = CompiledStatement(running), checkpoint_of_all(table, text)
+        running = update(table).where(table.c.status == "running")
+        by_id = running.where(table.c.id == bindparam("row"))
+        self.model, self.table, self.text = model, table, text
+        self.running = {False: running.where(own), True: by_id}
+        self._finish = {moves: CompiledStatement(found) for moves, found in self.running.items()}
+        self._checkpoint = checkpoint_of_all(table, text)
 
-    def finish(self, connection: Connection, row: Mapping[str, Any]) -> None:
+    def finish(self, connection: Connection, row: Mapping[str, Any], *, moves: bool) -> None:
         """Write how it ended."""
-        self._finish.run(connection, row)
+        self._finish[moves].run(connection, row)
 
     def checkpoint(self, texts: "Mapping[KeptText, str]", at: datetime) -> set[int]:
         """Write what there is so far, which renews the leases; returns the ids of those that are to stop."""
         ordered = sorted(texts, key=lambda kept: kept.row_id)
-        whole = [kept.around(texts[kept]) for kept in ordered]
         with at_once() as connection:
-            if connection.dialect.name == "sqlite":
-                return self._checkpoint_each(connection, dict(zip(ordered, whole, strict=True)), at)
+            one_by_one = [kept for kept in ordered if kept.moves or connection.dialect.name == "sqlite"]
+            together = [kept for kept in ordered if kept not in one_by_one]
+            stopped = self._checkpoint_each(connection, {kept: texts[kept] for kept in one_by_one}, at)
+            if not together:
+                return stopped
             columns = {
-                "accounts": [kept.account_id for kept in ordered],
-                "rows": [kept.row_id for kept in ordered],
+                "accounts": [kept.account_id for kept in together],
+                "rows": [kept.row_id for kept in together],
+                "texts": [kept.around(texts[kept]) for kept in together],
             }
-            written = connection.execute(self._checkpoint, columns | {"texts": whole, "at": at})
-            return {row.id for row in written if row.stop_requested_at}
+            written = connection.execute(self._checkpoint, columns | {"at": at})
+            return stopped | {row.id for row in written if row.stop_requested_at}
 
     def _checkpoint_each(self, connection: Connection, texts: "Mapping[KeptText, str]", at: datetime) -> set[int]:
-        rows = [kept.key | {self.text: text, "checkpoint_at": at} for kept, text in texts.items()]
-        connection.execute(self.running, rows)
-        asked = (
-            self.table.c.account_id.in_({kept.account_id for kept in texts}),
-            self.table.c.id.in_([kept.row_id for kept in texts]),
-            self.table.c.stop_requested_at.is_not(None),
-        )
-        return set(connection.scalars(select(self.table.c.id).where(*asked)))
+        for kept, text in texts.items():
+            row = kept.key | {self.text: kept.around(text), "checkpoint_at": at}
+            connection.execute(self.running[kept.moves], [row])
+        if not texts:
+            return set()
+        rows, has_stop = [kept.row_id for kept in texts], self.table.c.stop_requested_at.is_not(None)
+        return set(connection.scalars(select(self.table.c.id).where(self.table.c.id.in_(rows), has_stop)))
 
     def read(self, connection: Connection, row_id: int) -> tuple[str, str]:
         """What a reader in another process follows: the model's text, and the status."""
@@ -113,6 +118,7 @@ class KeptText:
     """The row that keeps a call's text. `before` and `after` stand around it: what the call does not touch.
 
     `is_continued`: readers get `before` first, which the call goes on with.
+    `moves`: it may be given to another account meanwhile, as a guest's is at sign-up, and is found by its id alone.
     `has_thinking` is whether the thinking that a model writes before its text stays in the finished row.
     `ids` name the rows in the event stream; `when_paid` are columns of the row that a finished answer sets,
     `when_refused` those that one sets whose question would be refused again.
@@ -126,6 +132,7 @@ class KeptText:
     after: str = field(default="", compare=False)
     is_continued: bool = field(default=False, compare=False)
     has_thinking: bool = field(default=True, compare=False)
+    moves: bool = field(default=False, compare=False)
     when_paid: Mapping[str, Any] = field(default_factory=dict, compare=False)
     when_refused: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
@@ -156,7 +163,7 @@ class FinishedText:
 
     @property
     def shape(self) -> Hashable:
-        return self.kept.table.table.name, *self.row
+        return self.kept.table.table.name, self.kept.moves, *self.row
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -165,11 +172,11 @@ class FinishedText:
     def parts(self, call: CTE) -> Sequence[CTE]:
         table = self.kept.table.table
         columns = {name: bindparam(f"kept_{name}", type_=table.c[name].type) for name in self.row}
-        finish = self.kept.table.running.where(table.c.account_id == call.c.account_id)
-        return [finish.values(columns).cte("finished")]
+        is_closed = call.c.account_id.is_not(None) if self.kept.moves else table.c.account_id == call.c.account_id
+        return [self.kept.table.running[self.kept.moves].where(is_closed).values(columns).cte("finished")]
 
     def write(self, connection: Connection, _call_id: int) -> Sequence[int]:
-        self.kept.table.finish(connection, self.kept.key | self.row)
+        self.kept.table.finish(connection, self.kept.key | self.row, moves=self.kept.moves)
         return ()
 
 
