@@ -228,6 +228,17 @@ def test_an_answer_that_runs_on_is_erased_when_it_has_ended(
     assert (forget_deleted_chats(), traces(), forget_deleted_chats()) == (1, set(), 0)
 
 
+def test_a_message_that_another_tab_was_sending_goes_too(signed_in: Callable[..., Browser], session: Database) -> None:
+    ada = signed_in("ada")
+    chat_id = talk(session, ada)
+    delete(ada, chat_id)
+    own = {"account_id": User.with_email("ada@example.com").home_id, "chat_id": chat_id}
+    session.add(Message(**own, role="user", content="one more canary"))
+    session.commit()
+    with time_machine.travel(utcnow() + timedelta(hours=2)):
+        assert (forget_deleted_chats(), traces(), forget_deleted_chats()) == (1, set(), 0)
+
+
 @pytest.mark.long
 @pytest.mark.databases("postgresql")
 def test_more_chats_than_a_statement_may_have_values_are_erased(session: Database) -> None:

@@ -20,6 +20,9 @@ from app.models.identity.user import User
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.outgoing_webhook import WebhookEndpoint
 
+SENT_WITHIN = timedelta(hours=1)
+"""After its deletion a chat is erased once more: another tab may just have been sending a message."""
+
 AT_ONCE = 1_000
 """Chats of a statement: PostgreSQL takes 65,535 values."""
 
@@ -93,6 +96,8 @@ def delete_chats(**owned: Any) -> int:
         db.session.execute(update(Chat).where(Chat.id.in_(some)).values(**gone))
         Attachment.erase_chats(some)
         erase_chats(Chat.id.in_(some), Chat.erase_at <= now)
+        whole = Chat.id.in_(some), Chat.erase_at.is_(None)
+        db.session.execute(update(Chat).where(*whole).values(erase_at=now + SENT_WITHIN))
     return len(chats)
 
 
