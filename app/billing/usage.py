@@ -13,7 +13,7 @@ from app.extensions import db
 from app.models.base import credits_figure, utcnow
 from app.models.billing.rerating import CallCorrection
 from app.models.chat.chat import Chat, Message
-from app.models.identity.user import User
+from app.models.identity.user import User, is_erased
 from app.models.metering.cost_explanation import explain
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
@@ -26,6 +26,7 @@ from app.web.formatting import model_title, note_of_end, operation_title, reader
 
 PERIODS = (7, 30, 90)
 DEAREST, CALLS_SHOWN = 8, 25
+DELETED = "Deleted members"
 OWN_ENDS = ("length", "tool_calls")
 FIGURES = ("nanos", "calls", "input_tokens", "output_tokens")
 Sums = Sequence[Any]
@@ -103,10 +104,15 @@ def by_member(rows: Sums) -> list[dict[str, Any]]:
     if len(users) < 2:
         return []
     people = db.session.execute(select(User.id, User.name, User.email).where(User.id.in_(users))).all()
-    names = {person.id: person.name or person.email for person in people}
+    names = {person.id: person.name or called_by(person.email) for person in people}
     shared = {name for name, count in Counter(names.values()).items() if count > 1}
     names |= {person.id: f"{person.name} ({person.email})" for person in people if person.name in shared}
     return added_up(rows, lambda row: names[row.user_id])
+
+
+def called_by(email: str) -> str:
+    """Who has given no name; those who were deleted are one."""
+    return DELETED if is_erased(email) else email
 
 
 @in_one_look
