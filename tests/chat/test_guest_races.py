@@ -1,4 +1,5 @@
-"""Many guests at once, over processes, on both databases: together they stay below the limit of their day."""
+"""Many guests at once, over processes, on both databases: together they stay below the limit of their day. A guest who
+signs up while an answer is written."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,18 +10,22 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, scoped_session
 
+from app.generation import registry
+from app.generation.text_checkpoint import MESSAGES
+from app.models.base import utcnow
 from app.models.billing.audit import audit
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
-from tests.chat.test_guests import free, house
+from tests.chat.test_guests import Guest, free, guest, house, new_guest, quick_passwords
+from tests.support.people import heard
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
 Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
-__all__ = ["free"]
+__all__ = ["free", "guest", "new_guest", "quick_passwords"]
 TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
 AT_ONCE = 12
 CEILING = (len("hello") + 32) * 2500 + 256 * 10_000
@@ -64,3 +69,21 @@ def test_parallel_guests_do_not_pass_the_limit_of_the_day(running: RunningApp, s
     assert house(session).day_used_nanos == spent
     assert session.query(Account).filter_by(kind="house").count() == 1
     assert list(audit()) == []
+
+
+def test_an_answer_that_is_being_written_at_sign_up_is_written_to_its_end(guest: Guest, session: Database) -> None:
+    chat, token = guest.new_chat(), {"X-CSRFToken": guest.token()}
+    asked = {"json": {"content": "What is the toll? [[delay=0.02 tokens=60]]"}, "headers": token}
+    answer = guest.client.post(f"/api/chats/{chat}/messages", **asked)
+    pieces = answer.iter_encoded()
+    next(pieces)
+    guest.sign_up("ada")
+    [running] = registry.live.by_call.values()
+    MESSAGES.checkpoint({running.kept: "so far"}, utcnow())
+    session.commit()
+    assert guest.get(f"/api/chats/{chat}").json["messages"][1]["content"]
+    told = heard(b"".join(pieces))
+    answer.close()
+    written = guest.get(f"/api/chats/{chat}").json["messages"][1]
+    assert (written["status"], written["content"], written["cost_nanos"]) == ("done", told.text, 0)
+    assert (told.ended_as, session.query(Usage).one().account_id) == ("done", house(session).id)

@@ -10,9 +10,7 @@ from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.extensions import db
-from app.generation import registry
 from app.generation.jobs import forget_guests
-from app.generation.text_checkpoint import MESSAGES
 from app.models.base import utcnow
 from app.models.billing.audit import audit
 from app.models.catalog.ai_model import AIModel
@@ -240,25 +238,6 @@ def test_signing_up_keeps_the_chat_and_charges_nobody(guest: Guest, session: Dat
     assert set(session.scalars(select(Message.account_id))) == {ada.home_id}
     assert session.scalars(select(Usage.account_id)).one() == house(session).id
     assert list(audit()) == []
-
-
-@pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
-def test_an_answer_that_is_being_written_at_sign_up_is_written_to_its_end(guest: Guest, session: Database) -> None:
-    chat, token = guest.new_chat(), {"X-CSRFToken": guest.token()}
-    asked = {"json": {"content": "What is the toll? [[delay=0.02 tokens=60]]"}, "headers": token}
-    answer = guest.client.post(f"/api/chats/{chat}/messages", **asked)
-    pieces = answer.iter_encoded()
-    next(pieces)
-    guest.sign_up("ada")
-    [running] = registry.live.by_call.values()
-    MESSAGES.checkpoint({running.kept: "so far"}, utcnow())
-    session.commit()
-    assert guest.get(f"/api/chats/{chat}").json["messages"][1]["content"]
-    told = heard(b"".join(pieces))
-    answer.close()
-    written = guest.get(f"/api/chats/{chat}").json["messages"][1]
-    assert (written["status"], written["content"], written["cost_nanos"]) == ("done", told.text, 0)
-    assert (told.ended_as, session.query(Usage).one().account_id) == ("done", house(session).id)
 
 
 def test_signing_in_keeps_the_chat_too(guest: Guest, session: Database) -> None:
