@@ -42,7 +42,7 @@ class TextTable:
         self.model, self.table, self.text = model, table, text
         self.running = {False: running.where(own), True: by_id}
         self._finish = {moves: CompiledStatement(found) for moves, found in self.running.items()}
-        self._checkpoint = checkpoint_of_all(table, text)
+        self._checkpoint = {moves: checkpoint_of_all(table, text, moves=moves) for moves in self.running}
 
     def finish(self, connection: Connection, row: Mapping[str, Any], *, moves: bool) -> None:
         """Write how it ended."""
@@ -51,28 +51,33 @@ class TextTable:
     def checkpoint(self, texts: "Mapping[KeptText, str]", at: datetime) -> set[int]:
         """Write what there is so far, which renews the leases; returns the ids of those that are to stop."""
         ordered = sorted(texts, key=lambda kept: kept.row_id)
-        with at_once() as connection:
-            one_by_one = [kept for kept in ordered if kept.moves or connection.dialect.name == "sqlite"]
-            together = [kept for kept in ordered if kept not in one_by_one]
-            stopped = self._checkpoint_each(connection, {kept: texts[kept] for kept in one_by_one}, at)
-            if not together:
-                return stopped
-            columns = {
-                "accounts": [kept.account_id for kept in together],
-                "rows": [kept.row_id for kept in together],
-                "texts": [kept.around(texts[kept]) for kept in together],
-            }
-            written = connection.execute(self._checkpoint, columns | {"at": at})
-            return stopped | {row.id for row in written if row.stop_requested_at}
+        stopped = set[int]()
+        for moves in self.running:
+            if some := {kept: kept.around(texts[kept]) for kept in ordered if kept.moves == moves}:
+                with at_once() as connection:
+                    is_sqlite = connection.dialect.name == "sqlite"
+                    write = self._checkpoint_each if is_sqlite else self._checkpoint_together
+                    stopped |= write(connection, some, at, moves=moves)
+        return stopped
 
-    def _checkpoint_each(self, connection: Connection, texts: "Mapping[KeptText, str]", at: datetime) -> set[int]:
-        for kept, text in texts.items():
-            row = kept.key | {self.text: kept.around(text), "checkpoint_at": at}
-            connection.execute(self.running[kept.moves], [row])
-        if not texts:
-            return set()
-        rows, has_stop = [kept.row_id for kept in texts], self.table.c.stop_requested_at.is_not(None)
-        return set(connection.scalars(select(self.table.c.id).where(self.table.c.id.in_(rows), has_stop)))
+    def _checkpoint_together(
+        self, connection: Connection, texts: "Mapping[KeptText, str]", at: datetime, *, moves: bool
+    ) -> set[int]:
+        columns = {
+            "accounts": [kept.account_id for kept in texts],
+            "rows": [kept.row_id for kept in texts],
+            "texts": list(texts.values()),
+        }
+        written = connection.execute(self._checkpoint[moves], columns | {"at": at})
+        return {row.id for row in written if row.stop_requested_at}
+
+    def _checkpoint_each(
+        self, connection: Connection, texts: "Mapping[KeptText, str]", at: datetime, *, moves: bool
+    ) -> set[int]:
+        rows = [kept.key | {self.text: text, "checkpoint_at": at} for kept, text in texts.items()]
+        connection.execute(self.running[moves], rows)
+        asked = self.table.c.id.in_([kept.row_id for kept in texts]), self.table.c.stop_requested_at.is_not(None)
+        return set(connection.scalars(select(self.table.c.id).where(*asked)))
 
     def read(self, connection: Connection, row_id: int) -> tuple[str, str]:
         """What a reader in another process follows: the model's text, and the status."""
@@ -87,23 +92,19 @@ class TextTable:
         return columns[self.text], columns.status, *around
 
 
-def checkpoint_of_all(table: Table, text: str) -> ReturningUpdate[Any]:
-    """The running rows of all accounts by one statement, for PostgreSQL."""
+def checkpoint_of_all(table: Table, text: str, *, moves: bool) -> ReturningUpdate[Any]:
+    """The running rows of all accounts by one statement, for PostgreSQL; those that move by their ids alone."""
     accounts = bindparam("accounts", type_=ARRAY(BigInteger))
     rows = (
         func.unnest(accounts, bindparam("rows", type_=ARRAY(BigInteger)), bindparam("texts", type_=ARRAY(Text)))
         .table_valued("account_id", "id", "text", name="rows")
         .render_derived()
     )
-    own = (
-        table.c.account_id == any_(accounts),
-        table.c.account_id == rows.c.account_id,
-        table.c.id == rows.c.id,
-    )
+    own = table.c.account_id == any_(accounts), table.c.account_id == rows.c.account_id
     values = {text: rows.c.text, "checkpoint_at": bindparam("at", type_=UtcDateTime)}
     return (
         update(table)
-        .where(*own, table.c.status == "running")
+        .where(*(() if moves else own), table.c.id == rows.c.id, table.c.status == "running")
         .values(values)
         .returning(table.c.id, table.c.stop_requested_at)
     )

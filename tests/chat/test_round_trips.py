@@ -75,14 +75,17 @@ def test_a_message_begins_in_three_and_ends_in_one(
     assert (begun - start, ended - begun) == (BEFORE_THE_PROVIDER, AT_THE_END)
 
 
-def test_all_running_answers_are_saved_in_one(ada: Door, chat: str, app: Flask, line: DistantServer) -> None:
-    texts = {KeptText(MESSAGES, 1, number): "so far" for number in range(100)}
+@pytest.mark.parametrize(("guests", "most"), [(0, A_SECOND), (50, A_SECOND + 1)])
+def test_all_running_answers_are_saved_in_one_and_those_of_guests_in_another(
+    ada: Door, chat: str, app: Flask, line: DistantServer, guests: int, most: int
+) -> None:
+    texts = {KeptText(MESSAGES, 1, number, moves=number < guests): "so far" for number in range(100)}
     for _ in range(2):
         before = line.trips
         with app.app_context():
             MESSAGES.checkpoint(texts, utcnow())
             db.session.commit()
-    assert line.trips - before == A_SECOND
+    assert line.trips - before == most
 
 
 def test_a_webhook_is_stored_in_one(ada: Door, app: Flask, line: DistantServer) -> None:
