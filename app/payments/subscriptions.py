@@ -219,8 +219,15 @@ def release(subscription: Subscription) -> None:
 
 
 def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) -> None:
-    """At the period's end, or at once, without a refund; one that is not paid for ends at once."""
-    subscription = live(buyer)
+    """At the period's end, or at once, without a refund; one that is not paid for ends at once.
+
+    One that has ended at Stripe meanwhile, by a request whose answer was lost perhaps, is cancelled as it was wanted.
+    """
+    is_known = Subscription.live_of(buyer.account_id) is not None
+    subscription = live_by_now(buyer.account_id)
+    if subscription is None and is_known:
+        return
+    subscription = subscription or live(buyer)
     subscription.cancel_reason = reason or subscription.cancel_reason
     if at_once or not subscription.gives_rights:
         intent(subscription)
