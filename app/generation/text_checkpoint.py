@@ -41,7 +41,7 @@ class TextTable:
         by_id = running.where(table.c.id == bindparam("row"))
         self.model, self.table, self.text = model, table, text
         self.running = {False: running.where(own), True: by_id}
-        self._finish = {moves: CompiledStatement(found) for moves, found in self.running.items()}
+        self._finish = {moves: CompiledStatement(query) for moves, query in self.running.items()}
         self._checkpoint = {moves: checkpoint_of_all(table, text, moves=moves) for moves in self.running}
 
     def finish(self, connection: Connection, row: Mapping[str, Any], *, moves: bool) -> None:
