@@ -16,12 +16,12 @@ const OFFLINE = {
 
 const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? "";
 
-export async function request(method, path, { body, form, headers = {} } = {}) {
+export async function request(method, path, { body, form, headers = {}, keepalive } = {}) {
   const sent = { "X-CSRFToken": meta("csrf-token"), "X-Account": meta("account"), Accept: "application/json", ...headers };
   if (body !== undefined) sent["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, { method, headers: sent, body: form ? new URLSearchParams(form) : JSON.stringify(body) });
+    response = await fetch(path, { method, keepalive, headers: sent, body: form ? new URLSearchParams(form) : JSON.stringify(body) });
   } catch {
     throw new Problem(OFFLINE);
   }

@@ -1,5 +1,7 @@
 /* What is deleted is gone from its list at once; from the server when the time to undo is over, or the page is left. */
 
+import { request } from "./api.js";
+
 const TIME_TO_UNDO = 6000;
 const going = new Map();
 
@@ -27,16 +29,14 @@ async function deleteNow(path, isLeaving = false) {
   const { find, gone, again, back, timer } = going.get(path);
   clearTimeout(timer);
   going.delete(path);
-  const [token, account] = ["csrf-token", "account"].map((name) => document.querySelector(`meta[name=${name}]`)?.content ?? "");
-  const answer = await fetch(path, { method: "DELETE", keepalive: true, headers: { "X-CSRFToken": token, "X-Account": account } }).catch(() => null);
+  const problem = await request("DELETE", path, { keepalive: true }).then(() => null, (failure) => failure);
   if (isLeaving) return;
-  if (answer?.ok || answer?.status === 404) {
+  if (!problem || problem.status === 404) {
     find()?.remove();
     gone();
   } else {
     back();
-    const why = answer?.status === 409 ? (await answer.json()).detail : "We couldn't delete it.";
-    toast(why, "Try again", again);
+    toast(problem.status === 409 ? problem.detail : "We couldn't delete it.", "Try again", again);
   }
 }
 addEventListener("pagehide", () => { for (const path of going.keys()) deleteNow(path, true); });
