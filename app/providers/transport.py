@@ -20,8 +20,8 @@ import httpx2
 from app.providers.chunks import Chunks
 
 IDLE_SECONDS = 30
-READ_BYTES = 4096
-"""Held by each stream while it waits for more, so no more than a few events are long."""
+WAITING_READ, FLOWING_READ = 4_096, 65_536
+"""Bytes of a read. What it may take is held while it waits: a few events, and more only behind a read that was full."""
 LONGEST_ERROR = 1_000_000
 LONGEST_ANSWER = 160_000_000
 """Bytes: four large images in base64."""
@@ -200,6 +200,7 @@ class Body(httpx2.SyncByteStream):
         self._response = response
         self._line = line
         self._chunks = Chunks() if response.chunked else None
+        self._most = WAITING_READ
 
     def __iter__(self) -> Iterator[bytes]:
         size, status = 0, self._response.status
@@ -215,16 +216,21 @@ class Body(httpx2.SyncByteStream):
     def _next(self) -> bytes:
         """What has come, of all chunks together; nothing at the end."""
         if self._chunks is None:
-            return self._response.read1(READ_BYTES)
+            return self._read(self._response)
         piece = b""
         while not piece and not self._chunks.is_over:
-            came = self._response.fp.read1(READ_BYTES)
+            came = self._read(self._response.fp)
             if not came:
                 raise IncompleteRead(b"")
             piece = self._chunks.feed(came)
         if self._chunks.is_malformed and not piece:
             raise HTTPException("malformed chunk")
         return piece
+
+    def _read(self, source: Any) -> bytes:
+        came: bytes = source.read1(self._most)
+        self._most = FLOWING_READ if len(came) >= self._most else WAITING_READ
+        return came
 
     def close(self) -> None:
         is_read = self._chunks.is_whole if self._chunks else self._response.isclosed()

@@ -19,6 +19,13 @@ def test_what_flows_is_read_at_a_pace_that_its_beginning_does_not_wait_for(vendo
     assert len(came) < 80
 
 
+def test_what_comes_faster_than_small_reads_take_it_is_read_by_large_ones(vendor: Vendor) -> None:
+    came = list(vendor.stream(asking("[[tokens=3000]]")))
+
+    assert "".join(came).count("word") == 3000
+    assert len(came) < 60
+
+
 def test_encrypted_text_is_read_as_it_comes(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read takes one record of it, which vendors make of each event: a pause would gather nothing."""
     monkeypatch.setattr("app.providers.transport.ssl.SSLSocket", socket.socket)
