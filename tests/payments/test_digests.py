@@ -24,6 +24,7 @@ from app.models.identity.user import User
 from app.models.metering.usage_rollup import AccountDay, Watermark
 from app.models.operations.outbox import OutgoingMail
 from app.payments import digests
+from tests.support.crowding import patient
 from tests.support.people import CREDIT, person
 
 MONDAY = datetime(2026, 9, 7, 7, tzinfo=UTC)
@@ -170,5 +171,5 @@ def test_many_accounts_take_little_time(ada: Account) -> None:
     db.session.commit()
     begun = time.process_time()
     assert digests.write(MONDAY) == 101
-    assert time.process_time() - begun < 60 * 100 / 10_000
+    assert time.process_time() - begun < patient(60 * 100 / 10_000)
     assert len(sent()) == 100
