@@ -219,15 +219,11 @@ def release(subscription: Subscription) -> None:
 
 
 def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) -> None:
-    """At the period's end, or at once, without a refund; one that is not paid for ends at once.
-
-    One that has ended at Stripe meanwhile, by a request whose answer was lost perhaps, is cancelled as it was wanted.
-    """
-    is_known = Subscription.live_of(buyer.account_id) is not None
-    subscription = live_by_now(buyer.account_id)
-    if subscription is None and is_known:
+    """At the period's end, or at once, without a refund; at once too where it is not paid for."""
+    if Subscription.live_of(buyer.account_id) is None:
+        raise Conflict("not_subscribed")
+    if (subscription := live_by_now(buyer.account_id)) is None:  # it has ended meanwhile, as is wanted
         return
-    subscription = subscription or live(buyer)
     subscription.cancel_reason = reason or subscription.cancel_reason
     if at_once or not subscription.gives_rights:
         intent(subscription)

@@ -290,13 +290,12 @@ def test_a_team_that_would_lose_its_only_owner_comes_first(
 def test_who_is_deleted_leaves_the_teams_of_others_and_closes_their_own(
     ada: Browser, signed_in: Callable, session: Database
 ) -> None:
-    bob = signed_in("bob")
-    bob.send("/account/teams", name="Gate keepers")
+    signed_in("bob").send("/account/teams", name="Gate keepers")
     ada.send("/account/teams", name="Ada alone")
     team, alone = (session.query(Account).filter_by(name=name).one() for name in ("Gate keepers", "Ada alone"))
     session.add(Membership(account=team, user=User.with_email(ADA), role="admin"))
     session.commit()
     ada.send("/settings/delete", current_password=PASSWORD)
     session.expire_all()
-    assert [membership.role for membership in team.memberships] == ["owner"]
-    assert (team.closed_at, alone.closed_at is None) == (None, False)
+    roles = [membership.role for membership in team.memberships]
+    assert (roles, team.closed_at, alone.closed_at is None) == (["owner"], None, False)
