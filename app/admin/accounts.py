@@ -145,8 +145,7 @@ class AccountTable(AccountActions, AdminTable):
         db.session.commit()
         amount = form.amount.data or 0
         done = f"{credits_text(abs(amount))} credits {'added' if amount > 0 else 'removed'}."
-        done = done if entry else "This was already done."
-        return self.back_to(account.id, done)
+        return self.back_to(account.id, done if entry else "This was already done.")
 
     def story_again(self, account: Account, form: GrantForm) -> ResponseReturnValue:
         return self.render(

@@ -159,8 +159,7 @@ def upgrade(subscription: Subscription, plan: Plan) -> None:
 
 def change_later(subscription: Subscription, plan: Plan) -> None:
     """At the period's end; its own plan once more only takes back what was to happen then."""
-    release(subscription)
-    keep_on(subscription)
+    undo_pending(subscription)
     if plan.is_free:
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=True, next_plan=plan)
     elif plan.id != subscription.plan_id:
@@ -192,8 +191,8 @@ def ask_once(subscription: Subscription, plan: Plan, change: Callable[[Subscript
 
 
 def undo_pending(subscription: Subscription) -> None:
-    """Take back what is to happen at the period's end, by what Stripe says now: a change may have been broken off."""
-    look_again(subscription)
+    """Take back what is to happen at the period's end, of a subscription as Stripe has it now: a change may have been
+    broken off."""
     release(subscription)
     keep_on(subscription)
 
@@ -237,8 +236,7 @@ def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) ->
 def resume(buyer: Actor) -> None:
     """Undo a pending cancellation or change."""
     subscription = live(buyer)
-    release(subscription)
-    keep_on(subscription)
+    undo_pending(subscription)
     look_again(subscription)
 
 
@@ -295,6 +293,7 @@ def end_unwanted(subscription_id: int) -> None:
             requests.cancel_now(stripe_id)
             look_again(subscription)
     elif subscription.is_retired and not subscription.cancel_at_period_end and subscription.is_live:
+        look_again(subscription)
         undo_pending(subscription)
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=True)
         look_again(subscription)

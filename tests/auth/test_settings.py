@@ -49,9 +49,7 @@ def test_new_chats_begin_with_ones_instructions_and_others_keep_their_own(ada: B
     assert User.with_email(ADA).chat_instructions == "Answer in French.\nBriefly."
 
 
-def test_a_new_address_counts_once_its_link_is_followed(
-    ada: Browser, post_office: PostOffice, session: Database
-) -> None:
+def test_a_new_address_counts_once_its_link_is_opened(ada: Browser, post_office: PostOffice, session: Database) -> None:
     ada.send("/settings/email", email=NEW_ADDRESS, current_password=PASSWORD)
     assert User.with_email(ADA).is_verified
     ada.get(post_office.link_to(NEW_ADDRESS))

@@ -169,9 +169,7 @@ def test_the_return_page_says_that_the_bank_did_not_pay(customer: CustomerClient
 
 
 @pytest.mark.parametrize("path", ["/billing/portal", "/billing/card"])
-def test_a_customer_that_was_deleted_at_stripe_is_made_anew(
-    customer: CustomerClient, scenario: StripeScenario, path: str
-) -> None:
+def test_who_was_deleted_at_stripe_is_made_anew(customer: CustomerClient, scenario: StripeScenario, path: str) -> None:
     scenario.begin_pack()
     before = scenario.account.stripe_customer_id
     scenario.sandbox.client.v1.customers.delete(before or "")

@@ -92,10 +92,10 @@ OF_PAYMENT = Dispute.payment_id == Payment.id, Dispute.status.in_(AGAINST_US)
 
 
 def untaxed(cents: Any) -> ColumnElement[int]:
-    """What of an amount of a payment is ours: without its part of the tax, half up."""
+    """What of an amount of a payment is ours: `without_tax`, as the database reckons it."""
     total = cast(Payment.total_cents, BigInteger)
     net = (2 * cast(cents, BigInteger) * (total - Payment.tax_cents) + total) // (2 * total)
-    return case(((Payment.tax_cents > 0) & (total > 0), net), else_=cents)
+    return case(((Payment.tax_cents > 0) & (Payment.tax_cents < total), net), else_=cents)
 
 
 def kept_cents() -> ColumnElement[int]:
