@@ -4,6 +4,7 @@ import redis
 from flask import request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
+from flask_login import current_user
 from rq import Worker
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.registry import FailedJobRegistry, StartedJobRegistry
@@ -11,8 +12,10 @@ from rq.serializers import JSONSerializer
 
 from app.admin.access import owners_only
 from app.admin.model_view import AdminPage
+from app.extensions import db
 from app.jobs import connect, last_runs, queue
 from app.models.base import utcnow
+from app.models.operations.audit_log import AdminChange
 from app.models.operations.webhook_event import stuck
 
 SHOWN = 100
@@ -43,6 +46,7 @@ class QueuePage(AdminPage):
         asked = request.form.get("id")
         again = [asked] if asked else registry.get_job_ids(cleanup=False)
         count = sum(requeued(registry, job_id) for job_id in again)
+        db.session.commit()
         return self.go_back(f"{count} {'job is' if count == 1 else 'jobs are'} back in the queue.", ".index")
 
 
@@ -51,9 +55,12 @@ def failed_jobs() -> FailedJobRegistry:
 
 
 def requeued(registry: FailedJobRegistry, job_id: str) -> bool:
-    """Whether it was there; jobs survive running twice."""
+    """Whether it was there; jobs survive running twice. A line in the audit log says so, by the name of the job."""
     try:
-        registry.requeue(job_id)
+        job = registry.requeue(job_id)
     except (NoSuchJobError, InvalidJobOperation):
         return False
+    named = " ".join(map(str, [job.func_name, *job.args]))
+    columns = {"action": "try again", "subject": "jobs", "subject_id": job.id, "changes": {"failed": [None, named]}}
+    db.session.add(AdminChange(actor_id=current_user.user_id, **columns))
     return True

@@ -212,13 +212,15 @@ def test_no_other_mail_can_be_asked_for(owner: AdminClient, ada: Account) -> Non
     assert owner.post("/admin/user/mail/", id=ada.memberships[0].user_id, template="../x").status_code == 400
 
 
-def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: AdminClient) -> None:
+def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: AdminClient, session: scoped_session[Session]) -> None:
     with app.app_context():
         enqueue("app.payments.jobs.no_such_job", 7)
         work_off(app)
         assert "no_such_job" in owner.get("/admin/queue/").text
         owner.post("/admin/queue/retry/")
         assert connect().llen("rq:queue:default") == 1
+    line = session.scalars(select(AdminChange)).one()
+    assert (line.action, line.changes) == ("try again", {"failed": [None, "app.payments.jobs.no_such_job 7"]})
 
 
 def test_the_last_run_of_a_job_is_remembered(app: Flask, owner: AdminClient) -> None:
