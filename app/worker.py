@@ -56,6 +56,7 @@ CLOCK = "clock"
 WORKER_LIFETIME = 60
 MAINTENANCE_INTERVAL = 30
 PAUSE = 1.0
+ENDING = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,11 @@ class Worker(SimpleWorker):
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         self.is_stopping = True
         super().request_stop(signum, frame)
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Platforms may send SIGTERM again: the job is finished all the same. Ctrl-C twice breaks it off."""
+        if signum != signal.SIGTERM:
+            super().request_force_stop(signum, frame)
 
 
 class Clock:
@@ -176,10 +182,12 @@ def stop(_signum: int, _frame: FrameType | None) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run until done or asked to stop; the signal for that may come at any line."""
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in ENDING:
         signal.signal(signum, stop)
     with suppress(StopRequested):
         run(arguments)
+    for signum in ENDING:
+        signal.signal(signum, signal.SIG_IGN)  # it is ending already
 
 
 def run(arguments: list[str]) -> None:

@@ -38,12 +38,16 @@ def start(
 
 def stop(child: subprocess.Popen[bytes], *, by: signal.Signals = signal.SIGTERM, within: float = 10) -> None:
     """Ask the child to end; kill its whole session when it has not after `within` seconds."""
-    if child.poll() is None:
-        child.send_signal(by)
-        try:
-            child.wait(within)
-        except subprocess.TimeoutExpired:
-            kill(child)
+    child.send_signal(by)
+    await_end(child, within)
+
+
+def await_end(child: subprocess.Popen[bytes], within: float) -> None:
+    """Kill the child's whole session when it has not ended after `within` seconds."""
+    try:
+        child.wait(within)
+    except subprocess.TimeoutExpired:
+        kill(child)
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:

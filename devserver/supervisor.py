@@ -59,7 +59,9 @@ class Supervisor:
         children = [child for _command, child, _started in reversed(self.running.values())]
         for child in children[:-2]:
             child.send_signal(signal.SIGTERM)
-        for child in children:
+        for child in children[:-2]:
+            processes.await_end(child, within=8)
+        for child in children[-2:]:
             processes.stop(child, within=8)
 
     def _show(self, name: str, child: subprocess.Popen[bytes]) -> None:
