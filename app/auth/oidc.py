@@ -11,7 +11,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 
 from app import mailer
+from app.auth.forms import ConfirmedForm, faults
 from app.auth.invitations import invitation_in
+from app.auth.settings import done, settings_page
 from app.auth.signup_login import may_sign_up, needs_invitation, open_account
 from app.extensions import db
 from app.lazy_import import LazyImport
@@ -19,8 +21,8 @@ from app.models.identity.email_address import LONGEST_NAME, checked_address, hol
 from app.models.identity.user import User
 from app.web.access import public
 from app.web.blueprints import auth
-from app.web.browser_session import await_code, onwards, same_site, sign_in
-from app.web.rate_limits import by_machine, check_signups
+from app.web.browser_session import await_code, hold_person, onwards, same_site, sign_in
+from app.web.rate_limits import by_machine, by_person, check_signups
 from app.web.security_events import note
 
 flask_client = LazyImport("authlib.integrations.flask_client")
@@ -108,6 +110,19 @@ def oidc_callback() -> ResponseReturnValue:
     sign_in(user)
     note("sign-in", user.id)
     return onwards(target)
+
+
+@auth.post("/settings/oidc/remove")
+@by_person("30 per hour")
+def remove_oidc() -> ResponseReturnValue:
+    """The provider signs this person in no more, until they choose it again with an address that both sides know."""
+    form = ConfirmedForm()
+    if not form.validate_on_submit():
+        return settings_page(faults(form), section="oidc"), 400
+    hold_person().oidc_subject = None
+    db.session.commit()
+    note("provider removed")
+    return done(f"{current_app.config['OIDC_NAME']} is disconnected.")
 
 
 def claims_of(service: Any) -> dict[str, Any]:

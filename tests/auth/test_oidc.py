@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.addresses import ConfigurationError
 from app.config import from_environment
+from app.models.base import utcnow
 from app.models.catalog.setting import Setting
 from app.models.identity.user import User, UserSession
 from devserver.ports import free_port
@@ -92,6 +94,20 @@ def test_an_account_is_bound_only_by_an_address_that_both_sides_confirmed(
     assert (through(guest, "same"), guest.is_signed_in) == ("/login", False)
     session.expire_all()
     assert user.oidc_subject == f"{issuer} ada"
+
+
+def test_its_person_disconnects_the_provider_and_may_choose_it_again(guest: Browser, session: Database) -> None:
+    through(guest, "ada")
+    user = User.with_email("ada@example.com")
+    session.query(UserSession).update({"created_at": utcnow() - timedelta(days=1)})
+    session.commit()
+    assert (guest.send("/settings/oidc/remove").status_code, user.oidc_subject is None) == (400, False)
+    through(guest, "ada")
+    assert "Disconnect Example ID" in guest.get("/settings").text
+    assert guest.send("/settings/oidc/remove").location == "/settings"
+    assert "Disconnect Example ID" not in guest.get("/settings").text
+    session.expire_all()
+    assert (user.oidc_subject, through(guest, "same"), guest.is_signed_in) == (None, "/chat", True)
 
 
 def test_the_same_subject_at_the_provider_of_before_is_somebody_else(
