@@ -130,14 +130,6 @@ def test_another_accounts_payment_is_not_found(
     assert owner.post("/admin/account/refund/", id=eve.id, payment=payment.id, reason="x").status_code == 404
 
 
-@pytest.mark.parametrize("act", ["freeze", "plan", "cancel", "stop-recharge", "refund"])
-def test_the_support_only_grants(
-    support: AdminClient, ada: Account, session: scoped_session[Session], act: str
-) -> None:
-    assert support.post(f"/admin/account/{act}/", id=ada.id, plan="1", payment="1", reason="x").status_code == 403
-    assert again(session, ada).frozen_at is None
-
-
 def test_what_stripe_is_needed_for_is_explained_without_it(owner: AdminClient, ada: Account) -> None:
     owner.post("/admin/account/cancel/", id=ada.id)
     assert "Not done: This account has no subscription," in owner.get(f"/admin/account/details/?id={ada.id}").text

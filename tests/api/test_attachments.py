@@ -1,7 +1,6 @@
 """Files over JSON: put up, sent with a question, counted, shown again, kept by edits, gone with the chat."""
 
 import base64
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -20,7 +19,7 @@ from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.support import files, people
-from tests.support.people import CREDIT, heard
+from tests.support.people import heard
 from tests.support.pictures import jpeg, png
 from tests.support.provider_server import ProviderServer
 
@@ -228,17 +227,6 @@ def test_a_file_is_sent_once(ada: Door) -> None:
     file = id_of(ada)
     ada.ask("hi", attachments=[file])
     assert ada.send("hi", attachments=[file]).json["errors"]["attachments"]
-
-
-def test_neither_eve_nor_a_colleague_sees_or_sends_adas_file(
-    ada: Door, door: Callable[..., Door], member_door: Callable[..., Door], session: Database
-) -> None:
-    file = id_of(ada)
-    colleague = member_door(session.query(Attachment.account_id).scalar(), "bob")
-    for other in (door("eve", credits=100 * CREDIT), colleague):
-        assert other.call("GET", f"/attachments/{file}").status_code == 404
-        assert other.send("hi", attachments=[file]).status_code == 400
-    assert ada.call("GET", f"/attachments/{file}").status_code == 200
 
 
 def test_files_go_with_their_person(ada: Door, session: Database) -> None:

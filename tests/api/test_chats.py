@@ -1,13 +1,11 @@
 """Chats and their messages, as the interface names the fields; estimates."""
 
-from collections.abc import Callable
-
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.setting import Setting
 from tests.chat.conftest import Door
-from tests.support.people import CREDIT, heard
+from tests.support.people import heard
 from tests.support.provider_server import ProviderServer
 
 
@@ -83,16 +81,6 @@ def test_a_chat_is_renamed_and_deleted(ada: Door) -> None:
     assert ada.call("PATCH", f"/chats/{chat}", json={"title": "Named"}).json["title"] == "Named"
     assert ada.call("DELETE", f"/chats/{chat}").status_code == 204
     assert ada.call("GET", f"/chats/{chat}").status_code == 404
-
-
-def test_eve_finds_nothing_of_adas(ada: Door, door: Callable[..., Door]) -> None:
-    eve, chat = door("eve", credits=CREDIT), ada.new_chat()
-    for method, path in (
-        ("GET", "/chats/{}"), ("PATCH", "/chats/{}"), ("DELETE", "/chats/{}"), ("POST", "/chats/{}/messages"),
-        ("GET", "/usage/chat/{}"),
-    ):  # fmt: skip
-        answer = eve.call(method, path.format(chat), json={"title": "x", "content": "x"})
-        assert (method, path, answer.status_code, answer.json["code"]) == (method, path, 404, "not_found")
 
 
 def test_a_call_never_costs_more_than_its_estimate(ada: Door, provider: ProviderServer) -> None:

@@ -100,16 +100,6 @@ def test_only_keys_that_an_owner_marked_may_hold(ada: Door, door: Callable[..., 
     assert (refused.status_code, refused.json["code"]) == (403, "key_scope")
 
 
-def test_eve_cannot_settle_adas(marked: Door, door: Callable[..., Door]) -> None:
-    one, eve = hold(marked, operation="summary", ceiling_credits="1"), door("eve", credits=CREDIT)
-    key = db.session.query(ApiKey).order_by(ApiKey.id.desc()).first()
-    key.scopes = "read spend hold"
-    db.session.commit()
-    for verb in ("settle", "release", "renew"):
-        answer = eve.call("POST", f"/reservations/{one['id']}/{verb}", json={"cost_credits": "1"})
-        assert answer.status_code == 404
-
-
 @pytest.mark.parametrize(
     "fields",
     [

@@ -51,12 +51,6 @@ def test_a_chat_without_a_call_has_used_nothing(ada: Door) -> None:
     assert (usage["calls"], usage["cost_nanos"], usage["cost_credits"], usage["by_model"]) == (0, 0, "0", [])
 
 
-def test_anothers_chat_has_no_usage_to_see(ada: Door, door: Callable[..., Door]) -> None:
-    chat = ada.new_chat()
-
-    assert door("eve").call("GET", f"/usage/chat/{chat}").status_code == 404
-
-
 def test_a_failed_call_is_not_in_the_sums(ada: Door, provider: ProviderServer) -> None:
     chat = ada.new_chat()
     provider.configure(fault="500")

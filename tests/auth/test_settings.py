@@ -149,11 +149,6 @@ def ended_by(browser: Browser) -> list[str]:
     return re.findall(r"/settings/sessions/(\d+)/end", browser.get("/settings").text)
 
 
-def test_another_persons_browser_is_not_found(ada: Browser, signed_in: Callable, session: Database) -> None:
-    eve, adas = signed_in("eve"), session.query(UserSession).first().id
-    assert (eve.send(f"/settings/sessions/{adas}/end").status_code, ada.is_signed_in) == (404, True)
-
-
 def test_a_key_that_was_just_made_works(ada: Browser, session: Database) -> None:
     location = ada.send("/settings/keys", name="robot").location
     assert location.endswith("#keys"), "the secret is far down the page"
@@ -225,24 +220,6 @@ def test_limits_that_are_none_are_told_at_their_field(ada: Browser, session: Dat
     key, _secret = ApiKey.make(user.home_id, user.id, "robot")
     session.commit()
     assert ada.send(f"/settings/keys/{key.id}/limits", **{name: "many"}).status_code == 400
-
-
-def test_another_persons_key_is_not_found(ada: Browser, signed_in: Callable, session: Database) -> None:
-    user = User.with_email(ADA)
-    key, _secret = ApiKey.make(user.home_id, user.id, "robot")
-    session.commit()
-    eve = signed_in("eve")
-    for what in ("limits", "rotate", "revoke"):
-        assert eve.send(f"/settings/keys/{key.id}/{what}").status_code == 404
-
-
-def test_a_key_opens_no_page_of_its_person(ada: Browser, session: Database) -> None:
-    user = User.with_email(ADA)
-    _key, secret = ApiKey.make(user.home_id, user.id, "robot")
-    session.commit()
-    program = ada.client.application.test_client()
-    answers = [program.get(path, headers={"Authorization": f"Bearer {secret}"}) for path in ("/settings", "/account")]
-    assert [answer.location for answer in answers] == ["/login?next=/settings", "/login?next=/account"]
 
 
 def test_a_deleted_person_is_gone_and_the_receipts_stay(ada: Browser, session: Database) -> None:

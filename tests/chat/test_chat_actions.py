@@ -108,24 +108,6 @@ def test_a_version_of_another_chat_is_not_found(
     assert browser_of_ada.post(f"/chat/{chat.id}/version", message_id=elsewhere.id) == 404
 
 
-@pytest.mark.parametrize("action", ["version", "pin", "archive", "settings"])
-def test_nobody_else_can_touch_a_chat(
-    client: FlaskClient, session: "scoped_session[Session]", chat: Chat, action: str
-) -> None:
-    people.person("eve")
-    session.commit()
-    assert Browser(client, "eve").post(f"/chat/{chat.id}/{action}", message_id=1) == 404
-
-
-@pytest.mark.parametrize("kind", ["md", "json"])
-def test_nobody_else_can_export_a_chat(
-    client: FlaskClient, session: "scoped_session[Session]", chat: Chat, kind: str
-) -> None:
-    people.person("eve")
-    session.commit()
-    assert Browser(client, "eve").client.get(f"/chat/{chat.id}/export.{kind}").status_code == 404
-
-
 @pytest.mark.parametrize(("action", "mark"), [("pin", "pinned_at"), ("archive", "archived_at")])
 def test_a_mark_is_set_and_taken_away(
     browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]", action: str, mark: str

@@ -117,31 +117,6 @@ def test_the_list_searches_title_and_text_and_keeps_the_archive_apart(ada: Door,
     assert listed("archived=1") == listed("archived=1&q=50%25 o") == [other]
 
 
-DOORS = [
-    ("GET", "/documents/{document}", None),
-    ("PATCH", "/documents/{document}", {"title": "mine"}),
-    ("DELETE", "/documents/{document}", None),
-    ("POST", "/documents/{document}/refine", {"instructions": "x"}),
-    ("POST", "/documents/{document}/refine-selection", {"instructions": "x", "start": 0, "end": 1, "revision": 1}),
-    ("POST", "/documents/{document}/repurpose", {"kind": "mail"}),
-    ("POST", "/documents/{document}/image-prompt", {}),
-    ("GET", "/revisions/{revision}", None),
-    ("PUT", "/revisions/{revision}", {"state": "dropped"}),
-    ("POST", "/revisions/{revision}/stop", None),
-    ("GET", "/revisions/{revision}/stream", None),
-]  # fmt: skip
-
-
-def test_somebody_elses_document_is_not_there(ada: Door, eve: Door, document: str) -> None:
-    revision = ada.call("GET", f"/documents/{document}").json["revisions"][0]["id"]
-    told = {}
-    for method, path, body in DOORS:
-        options = {} if body is None else {"json": body}
-        answer = eve.call(method, path.format(document=document, revision=revision), **options)
-        told[method, path] = (answer.status_code, (answer.json or {}).get("code"))
-    assert told == {(method, path): (404, "not_found") for method, path, _body in DOORS}
-
-
 BAD = [
     ({"content": "x"}, "revision"),
     ({"content": 7, "revision": 1}, "content"),

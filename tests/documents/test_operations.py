@@ -264,11 +264,6 @@ def test_a_document_that_is_too_long_for_a_chat_is_named(ada: Door, session: Dat
     assert [*refused.json["errors"]] == ["document_id"]
 
 
-def test_a_chat_takes_nobody_elses_document(ada: Door, eve: Door, document: str) -> None:
-    answer = eve.send("What is it about?", document_id=document)
-    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
-
-
 TEXTS = st.text(max_size=80)
 
 

@@ -30,8 +30,9 @@ def test_a_mailbox_that_is_guessed_at_has_to_wait(
 ) -> None:
     signed_in("ada")
     guest = new_browser()
-    answers = [guest.sign_in("ada", f"a guess number {number}").status_code for number in range(11)]
-    assert answers == [400] * 10 + [429]
+    answers = [guest.sign_in("ada", f"a guess number {number}") for number in range(11)]
+    assert [answer.status_code for answer in answers] == [400] * 10 + [429]
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 15 * 60 + 1
 
 
 def test_who_has_had_half_a_minute_of_the_processor_waits(
