@@ -13,6 +13,7 @@ from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.chat_from_message_events import ChatFromMessageEvents
 from app.gateway.errors import anthropic_error, dialect_error, openai_error
 from app.gateway.message_events_from_chat import MessageEventsFromChat
+from app.gateway.message_events_from_response import MessageEventsFromResponse
 from app.gateway.openai_chat import ChatWriter, whole_completion
 from app.gateway.openai_responses import ResponsesWriter, whole_response
 from app.gateway.prompts import GatewayRequest
@@ -115,6 +116,7 @@ class GatewayCall:
         self.generation = generation
         self._request_id, self._sent = g.request_id, asked.body
         self._chunks, self._events, self._sound = ChatFromMessageEvents(), MessageEventsFromChat(), SoundChunks()
+        self._items = MessageEventsFromResponse()
         call_id, wants_usage = generation.reservation.usage_id, asked.wants_usage
         self.writer: ChatWriter | MessagesWriter | ResponsesWriter
         if asked.dialect == "messages":
@@ -167,6 +169,8 @@ class GatewayCall:
         event = self._sound.feed(event) if is_chunk else event
         if self.dialect == "messages" and is_chunk:
             return self._events.feed(event)
+        if self.dialect == "messages" and is_responses:
+            return self._items.feed(event)
         if self.dialect != "messages" and not is_chunk and not is_responses:
             return self._chunks.feed(event)
         return [event]

@@ -15,6 +15,7 @@ from app.gateway.field_types import check_types
 from app.gateway.input_bound import measured, media_of
 from app.gateway.messages_from_chat import messages_from_chat
 from app.gateway.priced_fields import allowed_betas, check_fields
+from app.gateway.responses_from_messages import responses_from_messages
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.setting import Setting
 from app.models.metering.refusal import InvalidRequest, Refusal
@@ -88,7 +89,8 @@ class GatewayRequest:
         body = self._as_messages(chat, model) if kind == "anthropic" else chat
         bound, counted = measured(body, model)
         translated = replace(prompt, dialect="messages" if kind == "anthropic" else "chat", body=body, headers={})
-        return replace(translated, messages=spoken(chat), bound=bound, counted=counted)
+        translated = replace(translated, messages=spoken(chat), bound=bound, counted=counted)
+        return self._with_responses(translated, model) if self.dialect == "messages" else translated
 
     def _as_chat(self, model: AIModel) -> Fields:
         if self.form == "messages":
@@ -109,6 +111,15 @@ class GatewayRequest:
             return prompt
         bound, counted = measured(chat, model)
         instead = replace(prompt, dialect="chat", body=chat, bound=bound, counted=counted)
+        return replace(prompt, instead=instead, bound=max(prompt.bound, bound))
+
+    def _with_responses(self, prompt: WirePrompt, model: AIModel) -> WirePrompt:
+        """Beside the chat completion the same request for responses: there OpenAI's models think beside tools."""
+        if model.provider.kind != "openai" or not model.is_reasoning or self.body.get("stop_sequences"):
+            return prompt
+        body = responses_from_messages(self.body)
+        bound, counted = measured(body, model)
+        instead = replace(prompt, dialect="responses", body=body, bound=bound, counted=counted)
         return replace(prompt, instead=instead, bound=max(prompt.bound, bound))
 
 

@@ -40,12 +40,13 @@ class Settled:
     @property
     def messages_usage(self) -> Event:
         usage = self.usage
+        reasoning = min(reasoning_in(usage.raw), usage.output)
         return {
             "input_tokens": usage.uncached_input,
             "cache_read_input_tokens": usage.cache_read,
             "cache_creation_input_tokens": usage.cache_write_5m + usage.cache_write_1h,
             "output_tokens": usage.output,
-        }
+        } | ({"output_tokens_details": {"thinking_tokens": reasoning}} if reasoning else {})
 
     @property
     def responses_usage(self) -> Event:

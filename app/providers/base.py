@@ -104,7 +104,8 @@ class WirePrompt(Prompt):
     bound: int = 0
     counted: int = 0
     instead: "WirePrompt | None" = None
-    """The same request as a chat completion, for who does not speak responses."""
+    """The same request in the other of OpenAI's formats: as a chat completion, for who does not speak responses, or as
+    responses, for OpenAI itself."""
 
     @property
     def is_embedding(self) -> bool:

@@ -1,6 +1,7 @@
 """OpenAI's chat completions, and all who speak that format at another address."""
 
 import re
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -48,7 +49,7 @@ class OpenAIProvider(VendorProvider):
         self.client = openai.OpenAI(api_key=api_key, base_url=base_url or ADDRESS, **asking)
         self.service_tier = self.options.service_tier
         self.asks_for_running = self.options.reports_running
-        self.asks_for_usage = self.has_responses = True
+        self.asks_for_usage = self.has_responses = self.has_summaries = True
         self.concessions = Concessions()
         self.is_openai = self.client.base_url.host.endswith(OWN_HOSTS)
         self._limits: dict[str, str] = {}
@@ -59,6 +60,9 @@ class OpenAIProvider(VendorProvider):
         reader: Reader = ChatReader(self, prompt)
         if isinstance(prompt, WirePrompt) and prompt.is_embedding:
             return EmbeddingsReply(prompt, EmbeddingsReader(self.post, prompt, ChatReader.errors), self.patience)
+        if isinstance(prompt, WirePrompt) and prompt.dialect == "chat" and prompt.instead and self.is_openai:
+            chat = replace(prompt, instead=None)
+            prompt = replace(prompt, dialect="responses", body=prompt.instead.body, instead=chat)
         if isinstance(prompt, WirePrompt) and prompt.dialect == "responses":
             reader = ResponsesReader(self, prompt, ChatReader)
         return StreamedReply(prompt, reader, self.patience, reports_running=running)

@@ -23,6 +23,7 @@ class ResponsesProvider(Protocol):
     """An address that may speak responses."""
 
     has_responses: bool
+    has_summaries: bool
     is_openai: bool
     service_tier: str | None
 
@@ -40,6 +41,7 @@ class ResponsesReader(Reader):
         self._chat = chat(provider, self._substitute)
         self._is_chat = False
         self._seals = provider.is_openai and prompt.is_reasoning
+        self._forgets = False
         self._response: Any = {}
         self.errors = self._chat.errors
 
@@ -64,26 +66,37 @@ class ResponsesReader(Reader):
         return self._chat.open()
 
     def _post(self) -> httpx2.Response:
-        """Ask; again without the tier or the seal where that is refused."""
+        """Ask; again without what is refused and can be left out."""
         for _ in range(MOST_CONCESSIONS):
             try:
                 return self._provider.post(self._prompt, "/responses", self._body())
             except self.errors as error:
-                if not self._provider.drops_tier(error) and not self._drops_seal(error):
+                if not self._provider.drops_tier(error) and not self._drops_thoughts(error):
                     raise
         return self._provider.post(self._prompt, "/responses", self._body())
 
-    def _drops_seal(self, error: Exception) -> bool:
-        """Whether this is a model that has no thoughts to seal, whatever its row says."""
-        drops = self._seals and getattr(error, "param", None) == "include"
-        self._seals = self._seals and not drops
-        return drops
+    def _drops_thoughts(self, error: Exception) -> bool:
+        """Whether this is about thoughts, which need not be asked for or told: where a model has none to seal, whatever
+        its row says, an organisation may see none, or those of earlier turns were sealed by another.
+        """
+        field, provider = getattr(error, "param", None), self._provider
+        known = (self._seals, provider.has_summaries, self._forgets)
+        self._seals = self._seals and field != "include"
+        self._forgets = self._forgets or getattr(error, "code", None) == "invalid_encrypted_content"
+        if self._prompt.messages and field == "reasoning.summary":
+            provider.has_summaries = False
+        return known != (self._seals, provider.has_summaries, self._forgets)
 
     def _body(self) -> dict[str, Any]:
         prompt = self._prompt
         limits = {"model": prompt.model, "max_output_tokens": prompt.max_output_tokens}
         tier = {"service_tier": self._provider.service_tier} if self._provider.service_tier else {}
         thoughts = with_thoughts(prompt.body, seals=self._seals) if self._provider.is_openai else {}
+        if self._forgets:
+            thoughts["input"] = without_thoughts(prompt.body["input"], is_thought)
+        if prompt.messages and not self._provider.has_summaries:
+            reasoning = mapping(prompt.body.get("reasoning"))
+            thoughts["reasoning"] = {name: value for name, value in reasoning.items() if name != "summary"}
         return {**prompt.body, **thoughts, **limits, **tier, "stream": True, "store": False}
 
     def hear(self, response: httpx2.Response) -> None:
@@ -139,7 +152,11 @@ def with_thoughts(body: Mapping[str, Any], *, seals: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {"include": list(dict.fromkeys((*asked, SEALED)))} if seals else {}
     if not isinstance(items, list) or not any(map(is_lost, items)):
         return fields
-    return fields | {"input": [without_id(mapping(item)) for item in items if not is_lost(item)]}
+    return fields | {"input": without_thoughts(items, is_lost)}
+
+
+def without_thoughts(items: Any, of_these: Callable[[Any], bool]) -> Any:
+    return [without_id(mapping(item)) for item in items if not of_these(item)] if isinstance(items, list) else items
 
 
 def without_id(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,6 +165,9 @@ def without_id(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name != "id" or not is_said}
 
 
+def is_thought(item: Any) -> bool:
+    return bool(mapping(item).get("type") == "reasoning")
+
+
 def is_lost(item: Any) -> bool:
-    fields = mapping(item)
-    return fields.get("type") == "reasoning" and not fields.get("encrypted_content")
+    return is_thought(item) and not item.get("encrypted_content")

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import openai
 import pytest
 
-from app.providers.base import Prompt, WirePrompt
+from app.providers.base import Prompt, PromptMessage, WirePrompt
 from app.providers.openai import OpenAIProvider
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import PATIENT, outcome_of
@@ -73,6 +74,40 @@ def test_a_model_without_thoughts_is_asked_again(
     monkeypatch.setattr(vendor, "post", post)
     assert outcome_of(vendor.stream(asking({"input": "hi"}))).usage.output == 2
     assert outcome_of(vendor.stream(asking({"input": "hi", "include": [SEALED]}))).reason == "rejected"
+
+
+SEEN = {"reasoning": {"effort": "low", "summary": "auto"}}
+FOREIGN = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
+
+
+@pytest.mark.parametrize(
+    ("told", "body", "sent"),
+    [
+        ({"param": "reasoning.summary", "code": "unsupported_value"}, SEEN, {"reasoning": {"effort": "low"}}),
+        ({"param": None, "code": "invalid_encrypted_content"}, {"input": [HELLO, FOREIGN]}, {"input": [HELLO]}),
+    ],
+)
+def test_thoughts_that_cannot_be_told_are_left_out(
+    vendor: OpenAIProvider,
+    server: ProviderServer,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, Any],
+    body: dict[str, Any],
+    sent: dict[str, Any],
+) -> None:
+    """OpenAI shows them to verified organisations alone, and reads those that it sealed for the same one."""
+    send, body = vendor.post, {"input": "hi"} | body
+
+    def post(prompt: Prompt, path: str, asked: dict[str, Any]) -> httpx2.Response:
+        if not asked.items() >= body.items():
+            return send(prompt, path, asked)
+        response = httpx2.Response(400, request=httpx2.Request("POST", server.url))
+        raise openai.BadRequestError("no", response=response, body={"message": "no", **told})
+
+    monkeypatch.setattr(vendor, "post", post)
+    translated = replace(asking(body), messages=(PromptMessage("user", "hi"),))
+    assert outcome_of(vendor.stream(translated)).usage.output == 2
+    assert server.last["body"].items() >= sent.items()
 
 
 @pytest.mark.parametrize("seal", [None, "gAAA"])
