@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from flask import Response, current_app, jsonify, render_template
@@ -46,8 +47,9 @@ def show_description() -> str:
     return render_template("api/docs.html", description=described, sections=sections(described))
 
 
+@cache
 def document() -> dict[str, Any]:
-    """The description of every route of the API."""
+    """The description of every route of the API, the same as long as the process runs."""
     shapes: dict[str, Schema] = {}
     paths: dict[str, dict[str, Any]] = {}
     for rule, method, operation in operations():
