@@ -3,9 +3,9 @@
 import { fileItem } from "./attach.js";
 import { equipCode } from "./code.js";
 import { count, creditsText, isGuest } from "./money.js";
+import { fresh } from "./times.js";
 
 const PATIENCE = 160;
-const fresh = (id) => document.getElementById(id).content.cloneNode(true);
 
 export class Answer {
   constructor(article) {

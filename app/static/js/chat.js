@@ -16,6 +16,7 @@ import { Scroll } from "./scroll.js";
 import { SetUp } from "./set_up.js";
 import { Sidebar } from "./sidebar.js";
 import { ask, follow } from "./stream.js";
+import { localise } from "./times.js";
 import { awaitTitle, copyTotal, firstWords, showTotal } from "./total.js";
 import { WORDS as TOPPING_UP, pastRecharge } from "./topping_up.js";
 
@@ -103,7 +104,7 @@ function opened(id, text) {
   chat = id;
   messages.dataset.chat = chat;
   history.replaceState(null, "", `/chat/${chat}`);
-  sidebar.add({ id, title: firstWords(text) });
+  sidebar.add(chat, firstWords(text));
   sidebar.titled(chat, firstWords(text), true);
   signUp?.setAttribute("href", `/signup?next=/chat/${chat}`);
 }
@@ -267,6 +268,7 @@ async function refresh(page = fetch(location.href)) {
   if (running) return;
   messages.replaceChildren(...fresh.getElementById("messages").children);
   if (!sidebar.search.value) for (const id of ["chats", "folders"]) document.getElementById(id).replaceChildren(...fresh.getElementById(id).children);
+  localise(document);
   copyTotal(fresh);
   showBalance(Number(fresh.getElementById("balance")?.dataset.nanos));
   equipCode(messages);
@@ -299,6 +301,17 @@ async function copyAnswer(article, button) {
 async function showVersion(id) {
   if (running) return;
   await refresh(await request("POST", `/chat/${chat}/version`, { form: { message_id: id } }));
+}
+
+/* To the message that a search led to, which another version may hide. */
+async function goToFound() {
+  const [hash, id] = /^#m(\d+)$/.exec(location.hash) ?? [];
+  if (!hash) return;
+  const find = () => messages.querySelector(hash);
+  if (!find()) await showVersion(id).catch(() => {});
+  scroll.isPinned = false;
+  sidebar.show(false);
+  find()?.focus();
 }
 
 messages.addEventListener("click", (event) => {
@@ -374,4 +387,6 @@ equipCode(messages);
 nameKeys();
 followRunning();
 for (const button of messages.querySelectorAll("[data-suggestion]")) button.disabled = false;
-if (matchMedia("(min-width: 821px)").matches) composer.field.focus();
+if (location.hash) goToFound();
+else if (matchMedia("(min-width: 821px)").matches) composer.field.focus();
+addEventListener("hashchange", goToFound);

@@ -1,9 +1,8 @@
 /* A refusal in place: what happened, when it goes on, that the message is kept, and the ways out. */
 
 import { json } from "./api.js";
-import { icon } from "./code.js";
 import { creditsText, roughly } from "./money.js";
-import { when } from "./times.js";
+import { fresh, when } from "./times.js";
 
 const BUY = ["Buy credits", "/billing#buy"];
 const UPGRADE = ["Change plan", "/pricing"];
@@ -57,10 +56,7 @@ const SPENDING = new Set(["/billing#buy", "/pricing", "/billing", "/billing/brea
 /* `acts` has `again` and what else the page can do, such as `picker`; `canManage` is whether this person may buy. */
 export function showRefusal(place, problem, acts, canManage) {
   const [title, ways] = faceOf(problem) ?? ["We couldn't send that", [AGAIN]];
-  const box = document.createElement("section");
-  box.className = "refusal";
-  box.setAttribute("role", "alert");
-  box.innerHTML = `${icon("warning")}<div class="refusal-body"><h2></h2><p></p><p class="kept"></p><div class="actions"></div></div><button class="icon-button" type="button" aria-label="Dismiss">${icon("close")}</button>`;
+  const box = fresh("refusal-template").firstElementChild;
   const [label, kept] = box.querySelectorAll("p");
   box.dataset.code = problem.code;
   box.querySelector("h2").textContent = title;
@@ -76,10 +72,7 @@ export function showRefusal(place, problem, acts, canManage) {
 
 /* What a step would cost, with the button that takes it. */
 export function showOffer(place, text, label, act) {
-  const box = document.createElement("section");
-  box.className = "refusal is-offer";
-  box.setAttribute("role", "status");
-  box.innerHTML = "<div class='refusal-body'><p></p><div class='actions'><button class='button button-small button-main' type='button'></button><button class='button button-small' type='button'>Cancel</button></div></div>";
+  const box = fresh("offer-template").firstElementChild;
   box.querySelector("p").textContent = text;
   const [yes, no] = box.querySelectorAll("button");
   yes.textContent = label;
@@ -124,9 +117,7 @@ const raised = ({ limit_nanos: limit, used_nanos: used, needed_nanos: needed = 0
 
 /* A member asks the owners and admins of the team, where the limit is met. */
 function moreForm(box) {
-  const form = document.createElement("form");
-  form.className = "form-inline";
-  form.innerHTML = `<div class="field"><label for="more-amount">Ask for more, in credits</label><input class="input" id="more-amount" name="amount_credits" inputmode="decimal" value="50" required></div><div class="field"><label for="more-reason">Why (optional)</label><input class="input" id="more-reason" name="reason" maxlength="500"></div><button type="submit" class="button button-small button-main">Ask for 50 more</button><p class="small" role="status"></p>`;
+  const form = fresh("more-template").firstElementChild;
   const [amount, reason, submit, said] = form.querySelectorAll("input, button, p");
   amount.addEventListener("input", () => { submit.textContent = `Ask for ${amount.value || "more"}${amount.value ? " more" : ""}`; });
   form.addEventListener("submit", async (event) => {

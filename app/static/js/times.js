@@ -18,6 +18,14 @@ export function localise(root) {
   }
 }
 
+/* A copy of a template; its time is now. */
+export function fresh(id) {
+  const copy = document.getElementById(id).content.cloneNode(true);
+  for (const time of copy.querySelectorAll("time")) time.dateTime = new Date().toISOString();
+  localise(copy);
+  return copy;
+}
+
 function shown(stamp) {
   const moment = new Date(stamp);
   return (isThisYear(moment) ? MOMENT : OLDER).format(moment);
