@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from flask import request, url_for
 from flask_login import current_user
 from pydantic import Field
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, select
 
 from app.api.attachments import ATTACHMENT, shown_attachment
 from app.api.blueprint import answer_of, api, or_404, page_of
@@ -36,10 +36,10 @@ from app.models.chat.chat import (
     checked_instructions,
     folder_name,
 )
+from app.models.chat.search import mentions
 from app.models.identity import erasure
 from app.models.metering.gate_checks import first_model
 from app.models.metering.refusal import InvalidRequest
-from app.models.search import contains
 from app.web.access import for_guests_too, own_chat, own_document
 
 LONGEST_TITLE = 200
@@ -129,8 +129,7 @@ def list_chats() -> dict[str, Any]:
         query = query.where(Chat.folder == folder)
     text = storable(request.args.get("q", "")).strip()
     if text:
-        said = select(Message.chat_id).where(contains(Message.content, text), Message.chat_id == Chat.id)
-        query = query.where(or_(contains(Chat.title, text), said.exists()))
+        query = query.where(mentions(text))
     return page_of(query, Chat.id, shown_chat)
 
 

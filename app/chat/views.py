@@ -2,21 +2,22 @@
 
 from flask import render_template, request
 from flask_login import current_user
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from app.extensions import db
-from app.models.base import utcnow
+from app.models.base import row_id, utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.ordinary_answer import first_affordable
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat, folder_name
+from app.models.chat.search import excerpts, mentions
 from app.models.documents.document import Document, own
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
 from app.web.access import for_guests_too, is_guest, own_chat
 from app.web.blueprints import chat
 
-MOST_LISTED = 100
+MOST_LISTED, MOST_FOUND = 100, 50
 
 
 @chat.get("/chat")
@@ -54,6 +55,17 @@ def show(chat_id: str | None = None) -> str:
     )
 
 
+@chat.get("/chat/search")
+@for_guests_too
+def search() -> str:
+    """Lines of the list: the newest chats that have the text, with what was said around it."""
+    text = request.args.get("q", "").replace("\x00", "").strip()
+    query = own_chats(is_archive=False).where(mentions(text)).order_by(Chat.updated_at.desc()).limit(MOST_FOUND)
+    chats = list(db.session.scalars(query)) if text else []
+    open_id = row_id(request.args.get("open", ""))
+    return render_template("chat/found.html", chats=chats, excerpts=excerpts(chats, text), open_id=open_id)
+
+
 def document_of(chat: Chat | None) -> Document | None:
     """What the chat is about, archived or not: its text goes along. Its settings read the others when opened."""
     if chat is None or chat.document_id is None:
@@ -63,7 +75,11 @@ def document_of(chat: Chat | None) -> Document | None:
 
 def listed(*, is_archive: bool, folder: str | None) -> list[Chat]:
     """The caller's chats, pinned ones first, then the newest; or those of a folder, or of the archive."""
-    chats = select(Chat).filter_by(**current_user.owns).where(Chat.archived_at.is_not(None) == is_archive)
+    chats = own_chats(is_archive=is_archive)
     if folder is not None:
         chats = chats.where(Chat.folder == folder)
     return list(db.session.scalars(chats.order_by(Chat.pinned_at.is_(None), Chat.updated_at.desc()).limit(MOST_LISTED)))
+
+
+def own_chats(*, is_archive: bool) -> Select[Chat]:
+    return select(Chat).filter_by(**current_user.owns).where(Chat.archived_at.is_not(None) == is_archive)

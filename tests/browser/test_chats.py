@@ -117,6 +117,8 @@ def test_a_pinned_chat_stays_on_top_and_the_other_is_found_by_what_was_said(ada:
     ada.page.keyboard.type("zebras")
     expect(items(ada)).to_have_count(1)
     expect(items(ada)).to_have_text(re.compile("zebras"))
+    items(ada).locator("mark").click()
+    expect(ada.questions).to_be_focused()
     ada.page.get_by_role("searchbox", name="Search your chats").fill("first")
     expect(items(ada)).to_have_text(re.compile("first", re.IGNORECASE))
     choose(ada, "Unpin")

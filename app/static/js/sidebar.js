@@ -5,6 +5,7 @@ import { deleteSoon } from "./deletion.js";
 import { isEnter } from "./keys.js";
 import { recallOwn, rememberOwn } from "./page.js";
 import { Share } from "./share.js";
+import { fresh } from "./times.js";
 
 const PAUSE = 200;
 
@@ -55,27 +56,20 @@ export class Sidebar {
 
   item(chat) { return this.list.querySelector(`[data-chat="${chat}"]`); }
 
-  make({ id, title, share_url: address, is_pinned: isPinned, is_archived: isArchived, folder }, isOpen = false) {
-    const item = document.getElementById("chat-template").content.cloneNode(true).firstElementChild;
-    item.dataset.chat = id;
-    for (const [name, value] of Object.entries({ shared: address, pinned: isPinned, archived: isArchived, folder })) if (value) item.dataset[name] = value;
-    item.classList.toggle("is-open", isOpen);
-    const link = item.querySelector("a");
-    link.href = `/chat/${id}`;
-    if (isOpen) link.setAttribute("aria-current", "page");
-    this.call(item, title);
-    return item;
-  }
-
   call(item, title) {
     const label = title || "New chat";
     item.querySelector("a").textContent = label;
     item.querySelector("[data-chat-menu]").setAttribute("aria-label", `Options for ${label}`);
   }
 
-  add(chat) {
+  /* The chat that was just begun. */
+  add(chat, title) {
+    const item = fresh("chat-template").firstElementChild;
+    item.dataset.chat = chat;
+    item.querySelector("a").href = `/chat/${chat}`;
+    this.call(item, title);
     this.list.querySelector(".chat-list-empty")?.remove();
-    this.list.prepend(this.make(chat, true));
+    this.list.prepend(item);
   }
 
   titled(chat, title, isOpen = false) {
@@ -92,11 +86,10 @@ export class Sidebar {
       this.everything = null;
       return;
     }
-    const { items = [], detail } = await json("GET", `/api/chats?limit=50&q=${encodeURIComponent(label)}`).catch(told);
+    const found = await request("GET", `/chat/search?q=${encodeURIComponent(label)}&open=${location.pathname.slice(6)}`).then((response) => response.text(), told);
     if (label !== this.search.value.trim()) return;
-    const open = location.pathname.split("/")[2];
-    const found = items.map((chat) => this.make(chat, chat.id === open));
-    this.list.replaceChildren(...(found.length ? found : [note(detail ?? "No matches. Try fewer words.")]));
+    this.list.innerHTML = found.detail ? "<li class='chat-list-empty'></li>" : found;
+    if (found.detail) this.list.firstChild.textContent = found.detail;
   }
 
   openMenu(button) {
@@ -184,11 +177,4 @@ export class Sidebar {
 function told(problem) {
   if (problem instanceof Problem) return problem;
   throw problem;
-}
-
-function note(label) {
-  const item = document.createElement("li");
-  item.className = "chat-list-empty";
-  item.textContent = label;
-  return item;
 }
