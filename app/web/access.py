@@ -112,7 +112,7 @@ def init_guards(app: Flask) -> None:
 def check_actor() -> None:
     """Every request: a caller where the view is not public, and a form token where a cookie signed it in."""
     view = current_app.view_functions.get(request.endpoint or "")
-    if view is None:
+    if view is None or is_preflight():
         return
     is_public = getattr(view, "is_public", False) or request.endpoint == "static"
     if not is_public and not current_user.is_authenticated and not is_guest():
@@ -175,6 +175,11 @@ def sent_token() -> str:
 def takes_keys_only() -> bool:
     """The gateway knows no cookies."""
     return request.path.startswith(GATEWAY)
+
+
+def is_preflight() -> bool:
+    """A browser asks without a key whether a page's program may call the gateway; no view answers that."""
+    return request.method == "OPTIONS" and takes_keys_only()
 
 
 @login.user_loader

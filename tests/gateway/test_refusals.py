@@ -17,6 +17,7 @@ from tests.gateway.conftest import (
     ANTHROPIC_MODEL,
     HELLO,
     OPENAI_MODEL,
+    PATHS,
     Program,
     body_of,
     chat_error,
@@ -37,6 +38,22 @@ def test_facts_of_a_refusal_stand_beside_its_code(program: Callable[..., Program
     assert answer.headers["X-Tollgate-Available-Credits"] == "0"
     assert answer.headers["X-Tollgate-Resets-At"] == answer.json["error"]["resets_at"]
     assert answer.headers["X-Tollgate-Upgrade-Url"] == answer.json["error"]["upgrade_url"]
+
+
+def test_a_page_of_any_origin_may_call_with_a_key(client: FlaskClient) -> None:
+    """Its browser asks first, without the key, and shows it no answer that doesn't say so, an error neither."""
+    asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    asks["Access-Control-Request-Headers"] = "authorization,content-type"
+    for path in (*PATHS.values(), "/v1/models", "/api/balance"):
+        way = client.post if path in PATHS.values() else client.get
+        preflight, refusal = client.options(path, headers=asks), way(path, headers=asks)
+        allowed = [answer.headers.get("Access-Control-Allow-Origin") for answer in (preflight, refusal)]
+        assert allowed == [None if path.startswith("/api") else "*"] * 2, path
+        assert preflight.status_code == (401 if path.startswith("/api") else 200), path
+        assert "Set-Cookie" not in preflight.headers
+    told = client.options("/v1/messages", headers=asks).headers
+    assert told["Access-Control-Allow-Headers"] == "Authorization, *"
+    assert "POST" in told["Access-Control-Allow-Methods"]
 
 
 def test_what_is_wrong_with_a_request_is_told_by_its_field(ada: Program, packages: Any) -> None:

@@ -29,7 +29,8 @@ def test_every_answer_has_a_strict_policy_and_its_headers(app: Flask, adas: dict
                 "same-origin",
             ), rule
             assert rule.startswith("/static") or headers["Cache-Control"] == "no-store", rule
-            assert "Access-Control-Allow-Origin" not in headers, rule
+            assert headers.get("Access-Control-Allow-Origin") == ("*" if rule.startswith("/v1/") else None), rule
+            assert "Access-Control-Allow-Credentials" not in headers, rule
             is_text = answer.mimetype.startswith("text/")
             assert not is_text or answer.content_type.endswith("charset=utf-8"), (rule, answer.content_type)
             nonces.update(NONCE.findall(headers["Content-Security-Policy"]))
