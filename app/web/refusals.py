@@ -168,15 +168,26 @@ def refill_text(comes: NextRefill | None) -> str:
 
 
 def request_too_large(
-    *, needed: int, way_out: str, can_shorten: bool = True, model_title: str = "", model_ceiling: int = 0, **_: Any
+    *,
+    needed: int,
+    way_out: str,
+    can_shorten: bool = True,
+    is_held_back: bool = False,
+    model_title: str = "",
+    model_ceiling: int = 0,
+    **_: Any,
 ) -> str:
-    """A message may be shortened, and another model may be cheaper; an amount that was asked for is what it is."""
+    """A message may be shortened, and another model may be cheaper; an amount that was asked for is what it is.
+
+    `is_held_back`: there is enough, but not within the plan's limit of the day or of some hours.
+    """
     more = "buy credits" if way_out == "buy" else "change your plan"
+    less = "your plan's limit leaves right now" if is_held_back else "your balance covers"
+    could = f"could cost up to {credits_text(needed)}, more than {less}."
     if not can_shorten:
-        return f"This may cost up to {credits_text(needed)}, more than your balance covers. {more.capitalize()}."
+        return f"This {could} {more.capitalize()}."
     cheaper = f"Try {model_title}, up to {credits_text(model_ceiling)}, or shorten" if model_title else "Shorten"
-    could = f"This message could cost up to {credits_text(needed)}, more than your balance covers."
-    return f"{could} {cheaper} it, or {more}."
+    return f"This message {could} {cheaper} it, or {more}."
 
 
 def joined(*sentences: str) -> str:

@@ -197,6 +197,16 @@ def test_an_answer_is_as_long_as_balance_and_overdraft_afford(account_state: Acc
     assert refusal(lambda: sized(account_state, 254)).code == "request_too_large"
 
 
+def test_what_only_a_limit_of_time_holds_back_is_no_lack_of_balance(account_state: AccountState) -> None:
+    put("overdraft", 0)
+    today, said = 255 * OUTPUT_NANOS, []
+    for tokens in (255, 256):
+        limited = {"allowance": tokens * OUTPUT_NANOS, "daily_limit": today}
+        said.append(text_of(refusal(lambda figures=limited: sized(account_state, 0, **figures))))
+    assert "more than your balance covers" in said[0]
+    assert "more than your plan's limit leaves right now" in said[1]
+
+
 def test_what_running_answers_hold_is_waited_for(account_state: AccountState) -> None:
     put("overdraft", OUTPUT_NANOS)
     held = refusal(lambda: sized(account_state, 255, reserved=OUTPUT_NANOS))

@@ -78,7 +78,9 @@ def request_too_large(
     details = {"needed": needed, "available": balance.available, "reserved": balance.reserved}
     details |= cheaper.details if cheaper else {}
     way_out = way_to_more(db.session.get_one(Plan, account_state.plan_id))
-    return Refusal("request_too_large", context={"can_shorten": can_shorten}, way_out=way_out, **details)
+    is_held_back = needed <= balance.allowance + balance.credits + overdraft_of(account_state)
+    context = {"can_shorten": can_shorten, "is_held_back": is_held_back}
+    return Refusal("request_too_large", context=context, way_out=way_out, **details)
 
 
 def cheaper_model(

@@ -39,7 +39,7 @@ const FACES = {
   window_limit_reached: ["You've used this window's credits", [BUY, UPGRADE]],
   subscription_unpaid: ["Your last payment failed", [["Fix payment", "/billing"]]],
   out_of_credits: ["You're out of credits", [BUY, UPGRADE]],
-  request_too_large: ["This costs more than your balance", [BUY, UPGRADE]],
+  request_too_large: ["This costs more than what's left", [BUY, UPGRADE]],
   price_changed: ["The price has changed", [["Send at the new price", "again"]]],
   rate_limited: ["Slow down a little", [AGAIN]],
   busy: ["We're busy right now", [AGAIN]],
