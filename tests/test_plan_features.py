@@ -22,7 +22,7 @@ from tests.support import people
 CREDIT = 10**6
 LIMITS = st.none() | st.integers(1, 500)
 COLUMNS: dict[str, Any] = {
-    "allowance_override_nanos": st.integers(0, 20_000).map(lambda credits: credits * CREDIT),
+    "allowance_override_nanos": st.integers(1, 20_000).map(lambda credits: credits * CREDIT),
     "daily_limit_nanos": st.none() | st.integers(1, 500).map(lambda credits: credits * CREDIT),
     "window": st.none() | st.tuples(st.integers(1, 12), st.integers(1, 500).map(lambda credits: credits * CREDIT)),
     "chats_per_month": LIMITS,
@@ -95,6 +95,13 @@ def test_a_team_is_promised_nothing_for_free(app: Flask) -> None:
             for it in (paid, free)
         ]
     assert [own - teams for own, teams in told] == [{"trial_days"}, {"allowance"}]
+
+
+def test_without_an_allowance_there_is_no_limit_of_it(app: Flask) -> None:
+    limits = {"daily_limit_nanos": 50 * CREDIT, "window": (5, 20 * CREDIT)}
+    with app.app_context():
+        named = [{one.key for one in features(plan_of(allowance_override_nanos=nanos, **limits))} for nanos in (0, 1)]
+    assert named[1] - named[0] == {"daily_limit", "window_limit"}
 
 
 def test_a_trial_says_what_it_gives_what_follows_and_how_to_pay_nothing() -> None:

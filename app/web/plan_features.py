@@ -60,6 +60,12 @@ def allowance(plan: Plan) -> Iterator[Feature]:
     nanos = plan.allowance_nanos
     text = f"{credits_text(nanos)} a month" if nanos else "No monthly credits"
     yield Feature("allowance", "Credits a month", credits(nanos) if nanos else "—", text)
+    if nanos:
+        yield from limits_of_time(plan)
+
+
+def limits_of_time(plan: Plan) -> Iterator[Feature]:
+    """What of the allowance may be used when; bought credits have no such limit."""
     if plan.daily_limit_nanos is not None:
         limit = plan.daily_limit_nanos
         yield Feature("daily_limit", "Daily limit", credits(limit), f"Up to {credits_text(limit)} a day")
