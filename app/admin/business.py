@@ -11,7 +11,7 @@ from app.admin.cell_formats import sold_title
 from app.admin.dashboard_figures import Books, Range, plan_titles
 from app.extensions import db
 from app.models.billing.payment import Payment
-from app.models.billing.refund import kept_cents
+from app.models.billing.refund import kept_cents, revenue_between
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.worth import in_cents, usual_payment_fee
@@ -51,23 +51,18 @@ class Figures:
 
 
 def figures_of(within: Range) -> Figures:
-    sums = (
-        func.sum(NET),
-        func.sum(Payment.price_cents),
-        func.count(),
-        func.count(Payment.account_id.distinct()),
-    )
-    net, charged, payments, payers = db.session.execute(paid(within, *sums)).one()
+    sums = func.sum(Payment.price_cents), func.count(), func.count(Payment.account_id.distinct())
+    charged, payments, payers = db.session.execute(paid(within, *sums)).one()
+    revenue = int(db.session.scalar(select(func.sum(revenue_between(within.begins, within.ends).c.cents))) or 0)
     begun = subscriptions_at(within.begins, func.count())
-    lost = select(func.count()).where(WANTED, within.holds(Subscription.ended_at))
-    lost_of_those = lost.where(Subscription.created_at < within.begins)
+    lost = begun.where(within.holds(Subscription.ended_at))
     return Figures(
-        revenue_cents=int(net or 0),
+        revenue_cents=revenue,
         fee_cents=usual_payment_fee(int(charged or 0), payments),
         mrr_cents=recurring_at(within.ends),
-        churn=percent(db.session.scalar(lost_of_those) or 0, db.session.scalar(begun) or 0),
+        churn=percent(db.session.scalar(lost) or 0, db.session.scalar(begun) or 0),
         free_to_paid=percent(*conversion(within)),
-        arpu_cents=int(net or 0) // payers if payers else None,
+        arpu_cents=revenue // payers if payers else None,
     )
 
 

@@ -12,7 +12,7 @@ from app.admin import business, watchlist
 from app.admin.dashboard_figures import Range, books_of
 from app.extensions import db
 from app.models.billing.payment import Payment
-from app.models.billing.refund import Dispute
+from app.models.billing.refund import Dispute, Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
@@ -45,14 +45,24 @@ def sold(session: scoped_session[Session]) -> Account:
     for days, fields in (
         (2, {"kind": "invoice", "plan_id": plus.id, "price_cents": 2000, "number": "INV-7"}),
         (33, {"kind": "invoice", "plan_id": plus.id, "price_cents": 2000}),
-        (1, {"kind": "pack", "pack_id": pack.id, "price_cents": 1000, "refunded_cents": 500}),
+        (1, {"kind": "pack", "pack_id": pack.id, "price_cents": 1000}),
     ):
         worth = {"worth_nanos": 5000 * CREDIT} if fields["kind"] == "pack" else {}
         paid_at = NOW - timedelta(days=days)
         session.add(Payment(account_id=ada.id, state="paid", currency="usd", paid_at=paid_at, **worth, **fields))
+    pay_back(session.query(Payment).filter_by(kind="pack").one(), 500)
     call(ada, NOW - timedelta(days=1), 3_000 * CREDIT)
     session.commit()
     return ada
+
+
+def pay_back(payment: Payment, cents: int) -> None:
+    """Today, of a payment of any day."""
+    payment.refunded_cents = cents
+    refund = Refund(payment_id=payment.id, account_id=payment.account_id, amount_cents=cents, status="succeeded")
+    refund.refunded_at = NOW
+    db.session.add(refund)
+    db.session.commit()
 
 
 @pytest.mark.databases("sqlite", "postgresql")
@@ -103,6 +113,26 @@ def test_a_range_is_measured_and_so_are_the_days_before(sold: Account) -> None:
     assert (now.revenue_cents, now.arpu_cents, now.mrr_cents) == (2500, 2500, 2000)
     assert (now.churn, now.free_to_paid) == (50, 50)
     assert (then.revenue_cents, then.mrr_cents, then.churn, then.free_to_paid) == (2000, 4000, None, None)
+
+
+def test_what_is_paid_back_later_is_of_its_own_days_in_every_figure(
+    sold: Account, session: scoped_session[Session]
+) -> None:
+    pay_back(session.query(Payment).filter(Payment.paid_at < WITHIN.begins).one(), 2000)
+    ranges = WITHIN, business.before(WITHIN)
+    assert [business.figures_of(one).revenue_cents for one in ranges] == [500, 2000]
+    assert [books_of(one).sum("revenue_cents") for one in ranges] == [500, 2000]
+
+
+def test_a_trial_that_ends_is_no_lost_subscription(sold: Account, session: scoped_session[Session]) -> None:
+    for number in range(3):
+        tried = Subscription(account_id=people.person(f"dora{number}").id, plan=sold.plan, price_cents=2000)
+        tried.stripe_id, tried.currency, tried.status = f"sub_try{number}", "usd", "canceled"
+        tried.created_at, tried.trial_end = WITHIN.begins - timedelta(days=1), WITHIN.begins + timedelta(days=13)
+        tried.ended_at = tried.trial_end
+        session.add(tried)
+    session.commit()
+    assert business.figures_of(WITHIN).churn == 50
 
 
 @pytest.mark.databases("sqlite", "postgresql")
