@@ -11,15 +11,13 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_sqlalchemy.session import Session
-from sqlalchemy.orm import scoped_session
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from app.extensions import db
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
-from tests.support import browser, databases
+from tests.support import Database, browser, databases
 from tests.support.api_description import Described
 from tests.support.environment import app_environment
 from tests.support.mailbox import Mailbox
@@ -214,7 +212,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def session(app: Flask) -> Iterator[scoped_session[Session]]:
+def session(app: Flask) -> Iterator[Database]:
     """The test's own database session, in an app context that requests do not see."""
     with app.app_context():
         yield db.session

@@ -8,7 +8,6 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from sqlalchemy import make_url, select
-from sqlalchemy.orm import Session, scoped_session
 
 from app import mailer, webhook_sender
 from app.extensions import db
@@ -18,12 +17,11 @@ from app.models.operations.outbox import OutgoingMail
 from app.models.operations.outgoing_webhook import WebhookDelivery, WebhookEndpoint
 from app.stripe_api import client
 from tests.conftest import app_in, close, nowhere
-from tests.support import people
+from tests.support import Database, people
 from tests.support.environment import app_environment
 from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
-Database = scoped_session[Session]
 
 
 @pytest.fixture

@@ -7,16 +7,15 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.brand import Brand
 from app.models.identity.user import User
 from app.web.contrast import DARK_SURFACES, LEAST, LIGHT_SURFACES, contrast, palette
 from tests.admin.conftest import AdminClient, client_of, owner
+from tests.support import Database
 from tests.support.pictures import png
 
 __all__ = ["client_of", "owner"]
-Database = scoped_session[Session]
 COLORS = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 
 

@@ -11,7 +11,6 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, NotSupportedError, OperationalError, ProgrammingError
-from sqlalchemy.orm import Session, scoped_session
 
 from app.db.compiled_statement import CompiledStatement, line_of
 from app.db.libpq import DirectConnection
@@ -23,12 +22,11 @@ from app.models.metering.account_state import SHOWN, AccountState
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import StripeEvent
 from devserver.procfile import PROJECT
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
-Database = scoped_session[Session]
 SETTINGS, EVENTS = Setting.__table__, StripeEvent.__table__
 
 

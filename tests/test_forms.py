@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.documents.document import Document
@@ -17,9 +16,9 @@ from tests.auth.conftest import Browser
 from tests.security.conftest import Teams, adas, new_browser, quick_passwords, signed_in, team_of
 from tests.security.test_fuzzed_pages import SIGNS_OUT, pages
 from tests.security.test_routes import address, rules
+from tests.support import Database
 
 __all__ = ["adas", "new_browser", "quick_passwords", "signed_in", "team_of"]
-Database = scoped_session[Session]
 ANSWERED_BY_A_PAGE = {"/digests/stop/<token>"}
 """Mail programs follow no redirect (RFC 8058)."""
 

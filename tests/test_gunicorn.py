@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.metering.usage import Usage
-from tests.support import people
+from tests.support import Database, people
 from tests.support.crowding import patient
 from tests.support.environment import process_environment
 from tests.support.people import CREDIT
@@ -142,7 +141,7 @@ def test_clients_that_linger_do_not_hold_up_the_others(running: RunningApp, page
 
 
 def test_who_hangs_up_while_no_thread_is_free_begins_no_call(
-    start_app: Callable[..., RunningApp], session: "scoped_session[Session]"
+    start_app: Callable[..., RunningApp], session: Database
 ) -> None:
     """One ends its own side alone, one goes at once: both are served. Behind a client that lingers for two seconds one
     goes, one ends its own side alone, one waits.

@@ -15,7 +15,6 @@ import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
-from sqlalchemy.orm import Session, scoped_session
 
 from app.errors import HTTP_CODES
 from app.extensions import db
@@ -32,7 +31,7 @@ from app.worker import CLOCK, TIMETABLE
 from devserver.ports import free_port
 from tests.admin.conftest import client_of
 from tests.chat.conftest import Door, ada, door, environment, provider
-from tests.support import people
+from tests.support import Database, people
 from tests.support.calls import reserve
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
@@ -40,7 +39,6 @@ from tests.support.running_app import RunningApp, await_that
 from tests.support.scraping import HEADERS, TOKEN, Scrape
 
 __all__ = ["ada", "client_of", "door", "environment", "provider"]
-Database = scoped_session[Session]
 DEPLOYING = Path(__file__).parent.parent / "docs" / "deploy.md"
 
 

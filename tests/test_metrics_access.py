@@ -5,18 +5,17 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 
 from app.addresses import ConfigurationError
 from app.config import from_environment
 from app.models.identity.user import User
 from tests.admin.conftest import AdminClient, client_of
 from tests.chat.conftest import Door, ada, door, environment, provider
+from tests.support import Database
 from tests.support.environment import app_environment
 from tests.support.scraping import TOKEN
 
 __all__ = ["ada", "client_of", "door", "environment", "provider"]
-Database = scoped_session[Session]
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}])

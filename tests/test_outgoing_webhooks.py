@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app import webhook_sender
 from app.extensions import db
@@ -32,6 +31,7 @@ from app.models.operations.outgoing_webhook import (
 )
 from app.notifications import spending_mails
 from tests.auth.conftest import Browser
+from tests.support import Database
 from tests.support.crowding import patient
 from tests.support.people import person
 
@@ -65,7 +65,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def account(session: "scoped_session[Session]") -> Account:
+def account(session: Database) -> Account:
     account = person("ada")
     db.session.commit()
     return account
@@ -254,7 +254,7 @@ def test_which_addresses_are_of_the_public_internet(address: str, is_public: boo
     assert webhook_sender.is_public(ipaddress.ip_address(address)) == is_public
 
 
-def test_what_is_no_address_names_the_field(session: "scoped_session[Session]") -> None:
+def test_what_is_no_address_names_the_field(session: Database) -> None:
     no_names = ("", "example.com", "ftp://example.com/", "https://", "https://[::1/")
     for url in (*no_names, "https://a:b@example.com/", "https://e.com:99999/"):
         with pytest.raises(InvalidRequest) as wrong:

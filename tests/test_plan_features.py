@@ -10,14 +10,13 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import CreditPack, Plan
 from app.web.plan_features import comparison, features, per_dollar, selling_points, trial_offer
 from tests.admin.test_lists import statements
-from tests.support import people
+from tests.support import Database, people
 
 CREDIT = 10**6
 LIMITS = st.none() | st.integers(1, 500)
@@ -63,7 +62,7 @@ def test_what_differs_between_two_plans_is_named_on_both_cards(
     assert any(cells[0] != cells[1] for _, cells in rows) == differs
 
 
-def test_a_margin_that_is_edited_changes_every_figure(session: scoped_session[Session], client: FlaskClient) -> None:
+def test_a_margin_that_is_edited_changes_every_figure(session: Database, client: FlaskClient) -> None:
     plus = session.query(Plan).filter_by(name="Plus").one()
     plus.margin_bps = 4000
     session.commit()
@@ -111,14 +110,14 @@ def test_a_trial_says_what_it_gives_what_follows_and_how_to_pay_nothing() -> Non
     )
 
 
-def test_no_plan_of_the_seed_types_a_figure_that_a_column_knows(session: scoped_session[Session]) -> None:
+def test_no_plan_of_the_seed_types_a_figure_that_a_column_knows(session: Database) -> None:
     for plan in db.session.query(Plan):
         known = {feature.text.lower() for feature in features(plan)}
         assert not known & {bullet.lower() for bullet in plan.bullets}
 
 
 def test_the_first_page_shows_a_conversation_with_what_is_for_sale_at_its_price(
-    client: FlaskClient, session: "scoped_session[Session]"
+    client: FlaskClient, session: Database
 ) -> None:
     people.model("demo-dear", kind="demo", dollars_in="250", dollars_out="1000").title = "The dearest"
     session.commit()
@@ -130,9 +129,7 @@ def test_the_first_page_shows_a_conversation_with_what_is_for_sale_at_its_price(
     assert "specimen" not in client.get("/").text
 
 
-def test_plans_by_the_year_alone_are_shown_to_who_asks_for_nothing(
-    session: scoped_session[Session], client: FlaskClient
-) -> None:
+def test_plans_by_the_year_alone_are_shown_to_who_asks_for_nothing(session: Database, client: FlaskClient) -> None:
     session.execute(update(Plan).where(Plan.price_cents > 0).values(interval="year"))
     session.commit()
     page = client.get("/pricing").text
@@ -141,7 +138,7 @@ def test_plans_by_the_year_alone_are_shown_to_who_asks_for_nothing(
     assert '<th scope="col">Free</th>' in page
 
 
-def test_a_plan_without_credits_or_packs_promises_none(session: scoped_session[Session], client: FlaskClient) -> None:
+def test_a_plan_without_credits_or_packs_promises_none(session: Database, client: FlaskClient) -> None:
     free_of_both = {"allowance_override_nanos": 0, "allows_packs": False}
     session.execute(update(Plan).where(Plan.name == "Starter").values(**free_of_both))
     session.commit()
@@ -149,7 +146,7 @@ def test_a_plan_without_credits_or_packs_promises_none(session: scoped_session[S
     assert ("No monthly credits" in card, "never expire" in card) == (True, False)
 
 
-def test_the_titles_of_models_are_read_once_a_page(session: scoped_session[Session], client: FlaskClient) -> None:
+def test_the_titles_of_models_are_read_once_a_page(session: Database, client: FlaskClient) -> None:
     read = []
     for models in ([], ["demo-fast"]):
         session.execute(update(Plan).values(models=models))

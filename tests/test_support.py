@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app import mailer
 from app.models.base import utcnow
@@ -16,11 +15,10 @@ from app.models.operations.support_request import SupportRequest
 from tests.admin.conftest import AdminClient, client_of, owner
 from tests.admin.test_dashboard import call as dashboard_call
 from tests.auth.conftest import Browser
-from tests.support import people
+from tests.support import Database, people
 from tests.support.mailbox import Mailbox, body_of
 
 __all__ = ["client_of", "owner"]
-Database = scoped_session[Session]
 ADDRESS = "help@example.com"
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.identity.user import User, UserSession
-from tests.support import people
+from tests.support import Database, people
 from tests.support.client import form_token
 
 
@@ -104,7 +103,7 @@ def sign_in(client: FlaskClient, user: User) -> None:
 
 
 @pytest.fixture
-def client_of(app: Flask, session: scoped_session[Session]) -> Iterator[Callable[..., AdminClient]]:
+def client_of(app: Flask, session: Database) -> Iterator[Callable[..., AdminClient]]:
     """`client_of("owner")`, `client_of("support")`, `client_of(None)`: a new person of that role, signed in."""
 
     def of(role: str | None) -> AdminClient:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient
+from tests.support import Database
 
 
 def rules(app: Flask) -> Iterator[tuple[str, str]]:
@@ -81,7 +81,7 @@ def test_with_a_host_of_its_own_it_is_nowhere_else(app: Flask, client_of: Callab
 
 
 def test_nobody_becomes_an_owner_by_an_address_that_they_have_not_confirmed(
-    app: Flask, session: scoped_session[Session], monkeypatch: pytest.MonkeyPatch
+    app: Flask, session: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody can sign up with the address that an operator will name, or with the seed's own."""
     monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
@@ -101,7 +101,7 @@ def test_nobody_becomes_an_owner_by_an_address_that_they_have_not_confirmed(
 
 
 def test_a_later_seed_makes_no_second_owner(
-    app: Flask, owner: AdminClient, session: scoped_session[Session], monkeypatch: pytest.MonkeyPatch
+    app: Flask, owner: AdminClient, session: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An owner of the installation took the first one's rights away."""
     monkeypatch.delenv("ADMIN_EMAIL", raising=False)

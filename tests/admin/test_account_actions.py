@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.jobs import connect, enqueue, last_runs
 from app.models.base import utcnow
@@ -22,24 +21,24 @@ from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.webhook_event import StripeEvent
 from tests.admin.conftest import AdminClient
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 from tests.support.queue import work_off
 
 
 @pytest.fixture
-def ada(session: scoped_session[Session]) -> Account:
+def ada(session: Database) -> Account:
     account = people.person("ada", credits=100 * CREDIT)
     session.commit()
     return account
 
 
-def again(session: scoped_session[Session], account: Account) -> Account:
+def again(session: Database, account: Account) -> Account:
     session.rollback()
     return session.get(Account, account.id)
 
 
-def paid(session: scoped_session[Session], account: Account) -> Payment:
+def paid(session: Database, account: Account) -> Payment:
     payment = Payment(kind="pack", state="paid", account_id=account.id, price_cents=1000, currency="usd")
     payment.total_cents, payment.worth_nanos, payment.paid_at = 1000, 5000 * CREDIT, utcnow()
     payment.stripe_payment_intent_id = "pi_1"
@@ -48,12 +47,12 @@ def paid(session: scoped_session[Session], account: Account) -> Payment:
     return payment
 
 
-def acts(session: scoped_session[Session]) -> list[str]:
+def acts(session: Database) -> list[str]:
     session.rollback()
     return list(session.scalars(select(AdminChange.action).order_by(AdminChange.id)))
 
 
-def test_an_account_is_frozen_and_unfrozen(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
+def test_an_account_is_frozen_and_unfrozen(owner: AdminClient, ada: Account, session: Database) -> None:
     owner.post("/admin/account/freeze/", id=ada.id, reason="abuse", switch="on")
     assert again(session, ada).frozen_by == "admin"
     owner.post("/admin/account/freeze/", id=ada.id, switch="off")
@@ -61,7 +60,7 @@ def test_an_account_is_frozen_and_unfrozen(owner: AdminClient, ada: Account, ses
     assert acts(session) == ["freeze", "unfreeze"]
 
 
-def test_an_account_is_comped(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
+def test_an_account_is_comped(owner: AdminClient, ada: Account, session: Database) -> None:
     plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
     owner.post("/admin/account/plan/", id=ada.id, plan=plus.id, reason="a friend of the house")
     assert again(session, ada).plan.name == "Plus"
@@ -69,7 +68,7 @@ def test_an_account_is_comped(owner: AdminClient, ada: Account, session: scoped_
 
 
 def test_nobody_is_put_on_a_plan_that_was_made_inactive_meanwhile(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: Database
 ) -> None:
     plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
     plus.status = "inactive"
@@ -79,9 +78,7 @@ def test_nobody_is_put_on_a_plan_that_was_made_inactive_meanwhile(
     assert again(session, ada).plan.name == "Free"
 
 
-def test_a_comped_account_that_is_due_gets_its_month(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_a_comped_account_that_is_due_gets_its_month(owner: AdminClient, ada: Account, session: Database) -> None:
     plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
     account = session.get(Account, ada.id)
     account.period_end = utcnow() - timedelta(days=1)
@@ -90,7 +87,7 @@ def test_a_comped_account_that_is_due_gets_its_month(
     assert again(session, ada).allowance_nanos == 10_000 * CREDIT
 
 
-def test_auto_recharge_is_stopped(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
+def test_auto_recharge_is_stopped(owner: AdminClient, ada: Account, session: Database) -> None:
     pack = session.scalars(select(CreditPack)).first()
     session.add(AutoRecharge(account_id=ada.id, is_on=True, pack_id=pack.id, card_id="pm_1"))
     session.commit()
@@ -99,7 +96,7 @@ def test_auto_recharge_is_stopped(owner: AdminClient, ada: Account, session: sco
     assert AutoRecharge.of(ada.id).is_on is False
 
 
-def test_a_refund_is_wanted_with_its_reason(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
+def test_a_refund_is_wanted_with_its_reason(owner: AdminClient, ada: Account, session: Database) -> None:
     payment = paid(session, ada)
     owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, left=1000, amount="2,50", reason="asked for it")
     session.rollback()
@@ -110,7 +107,7 @@ def test_a_refund_is_wanted_with_its_reason(owner: AdminClient, ada: Account, se
 
 @pytest.mark.parametrize(("amount", "reason"), [("", ""), ("10.01", "x"), ("-1", "x"), ("0", "x"), ("NaN", "x")])
 def test_a_refund_that_cannot_be_is_refused(
-    owner: AdminClient, ada: Account, session: scoped_session[Session], amount: str, reason: str
+    owner: AdminClient, ada: Account, session: Database, amount: str, reason: str
 ) -> None:
     payment = paid(session, ada)
     sent = {"id": ada.id, "payment": payment.id, "left": 1000, "amount": amount, "reason": reason}
@@ -121,9 +118,7 @@ def test_a_refund_that_cannot_be_is_refused(
     assert (f'placeholder="all" value="{amount}"' in shown, f'size="14" value="{reason}"' in shown) == (True, True)
 
 
-def test_another_accounts_payment_is_not_found(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_another_accounts_payment_is_not_found(owner: AdminClient, ada: Account, session: Database) -> None:
     payment = paid(session, ada)
     eve = people.person("eve")
     session.commit()
@@ -135,7 +130,7 @@ def test_what_stripe_is_needed_for_is_explained_without_it(owner: AdminClient, a
     assert "Not done: This account has no subscription," in owner.get(f"/admin/account/details/?id={ada.id}").text
 
 
-def test_an_event_is_processed_again(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_an_event_is_processed_again(owner: AdminClient, session: Database) -> None:
     event_id, _new = StripeEvent.store("evt_1", "invoice.paid", {})
     session.get(StripeEvent, event_id).park("it did not fit")
     session.commit()
@@ -145,9 +140,7 @@ def test_an_event_is_processed_again(owner: AdminClient, session: scoped_session
     assert acts(session) == ["process again"]
 
 
-def test_a_parked_payment_shows_the_ways_out(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_a_parked_payment_shows_the_ways_out(owner: AdminClient, ada: Account, session: Database) -> None:
     payment = Payment(kind="pack", account_id=ada.id, price_cents=1000, currency="usd", worth_nanos=0)
     payment.park("amount is 900 at Stripe")
     session.add(payment)
@@ -157,7 +150,7 @@ def test_a_parked_payment_shows_the_ways_out(
     assert "What you can do" in page
 
 
-def test_an_unsent_mail_is_tried_again(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_an_unsent_mail_is_tried_again(owner: AdminClient, session: Database) -> None:
     mail = OutgoingMail.post("k", "ada@example.com", "reset", {})
     mail.attempts, mail.next_attempt_at = 8, utcnow() + timedelta(days=9)
     session.commit()
@@ -166,9 +159,7 @@ def test_an_unsent_mail_is_tried_again(owner: AdminClient, session: scoped_sessi
     assert session.get(OutgoingMail, mail.id).attempts == 0
 
 
-def test_a_mail_that_was_sent_is_sent_again(
-    support: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_a_mail_that_was_sent_is_sent_again(support: AdminClient, ada: Account, session: Database) -> None:
     mail = OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00", "account_id": ada.id})
     mail.mark_sent()
     OutgoingMail.post("another account's", "ada@example.com", "low_balance", {"account_id": ada.id + 9})
@@ -184,7 +175,7 @@ def test_a_mail_that_was_sent_is_sent_again(
     assert (">refund<" in story, ">low balance<" in story) == (True, False)
 
 
-def test_what_mails_said_goes_with_the_person(ada: Account, session: scoped_session[Session]) -> None:
+def test_what_mails_said_goes_with_the_person(ada: Account, session: Database) -> None:
     OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00"}).mark_sent()
     delete_person(session.get(User, ada.memberships[0].user_id))
     mail = session.scalars(select(OutgoingMail)).one()
@@ -192,9 +183,7 @@ def test_what_mails_said_goes_with_the_person(ada: Account, session: scoped_sess
 
 
 @pytest.mark.parametrize("template", ["verify", "reset"])
-def test_the_support_mails_a_link(
-    support: AdminClient, ada: Account, session: scoped_session[Session], template: str
-) -> None:
+def test_the_support_mails_a_link(support: AdminClient, ada: Account, session: Database, template: str) -> None:
     support.post("/admin/user/mail/", id=ada.memberships[0].user_id, template=template)
     session.rollback()
     assert session.scalars(select(OutgoingMail.template)).all() == [template]
@@ -204,7 +193,7 @@ def test_no_other_mail_can_be_asked_for(owner: AdminClient, ada: Account) -> Non
     assert owner.post("/admin/user/mail/", id=ada.memberships[0].user_id, template="../x").status_code == 400
 
 
-def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: AdminClient, session: Database) -> None:
     with app.app_context():
         enqueue("app.payments.jobs.no_such_job", 7)
         work_off(app)
@@ -229,7 +218,7 @@ def test_without_redis_the_page_says_so(owner: AdminClient, app: Flask) -> None:
     assert "responding" in owner.get("/admin/queue/").text
 
 
-def test_a_preview_shows_what_is_typed_and_saves_nothing(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_preview_shows_what_is_typed_and_saves_nothing(owner: AdminClient, session: Database) -> None:
     typed = owner.form("/admin/plan/new/") | {"name": "Not yet", "price_cents": "33"}
     page = owner.client.post("/admin/plan/preview/", data=typed).text
     assert "Not yet" in page

@@ -6,7 +6,6 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.billing.audit import audit
@@ -18,20 +17,20 @@ from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
 from app.models.operations.refused_call import RefusedCall
 from tests.admin.conftest import AdminClient
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 
 ONCE = "0123456789abcdef" * 2
 
 
 @pytest.fixture
-def ada(session: scoped_session[Session]) -> Account:
+def ada(session: Database) -> Account:
     account = people.person("ada", credits=100 * CREDIT)
     session.commit()
     return account
 
 
-def credits(session: scoped_session[Session], account: Account) -> int:
+def credits(session: Database, account: Account) -> int:
     session.rollback()
     return session.get(Account, account.id).credits_nanos
 
@@ -47,9 +46,7 @@ def give(
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_a_grant_is_an_entry_with_author_and_reason(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_a_grant_is_an_entry_with_author_and_reason(owner: AdminClient, ada: Account, session: Database) -> None:
     assert give(owner, ada, "12,5").status_code == 302
     entry = session.scalars(select(LedgerEntry).order_by(LedgerEntry.id.desc())).first()
     assert (entry.kind, entry.credits_nanos, entry.reason) == ("grant", 12_500_000, "sorry for the wait")
@@ -59,7 +56,7 @@ def test_a_grant_is_an_entry_with_author_and_reason(
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_accounts_and_people_are_found_in_every_script(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_accounts_and_people_are_found_in_every_script(owner: AdminClient, session: Database) -> None:
     people.person("bob")
     account = people.person("eve")
     account.memberships[0].user.name = account.name = "Øystein Ångström"
@@ -73,15 +70,13 @@ def test_accounts_and_people_are_found_in_every_script(owner: AdminClient, sessi
     assert ("Øystein" in page, "bob@" in page) == (True, False)
 
 
-def test_credits_can_be_taken_below_zero(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
+def test_credits_can_be_taken_below_zero(owner: AdminClient, ada: Account, session: Database) -> None:
     give(owner, ada, "-150")
     assert credits(session, ada) == -50 * CREDIT
     assert ">150 credits removed." in owner.get(f"/admin/account/details/?id={ada.id}").text
 
 
-def test_a_form_that_is_sent_twice_posts_once(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_a_form_that_is_sent_twice_posts_once(owner: AdminClient, ada: Account, session: Database) -> None:
     give(owner, ada, "5")
     give(owner, ada, "5")
     assert credits(session, ada) == 105 * CREDIT
@@ -92,15 +87,13 @@ def test_a_form_that_is_sent_twice_posts_once(
     [("5", ""), ("", "x"), ("0", "x"), ("NaN", "x"), ("99999999999", "x"), ("0.0000001", "x")],
 )
 def test_a_grant_needs_a_sound_amount_and_a_reason(
-    owner: AdminClient, ada: Account, session: scoped_session[Session], amount: str, reason: str
+    owner: AdminClient, ada: Account, session: Database, amount: str, reason: str
 ) -> None:
     assert give(owner, ada, amount, reason).status_code == 422
     assert credits(session, ada) == 100 * CREDIT
 
 
-def test_the_support_grants_within_its_day(
-    support: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_the_support_grants_within_its_day(support: AdminClient, ada: Account, session: Database) -> None:
     Setting.put("support_grant_daily", 10 * CREDIT)
     session.commit()
     assert give(support, ada, "6").status_code == 302
@@ -110,9 +103,7 @@ def test_the_support_grants_within_its_day(
     assert credits(session, ada) == 106 * CREDIT
 
 
-def test_the_story_shows_balances_ledger_and_members(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_the_story_shows_balances_ledger_and_members(owner: AdminClient, ada: Account, session: Database) -> None:
     session.add(RefusedCall(account_id=ada.id, user_id=ada.memberships[0].user_id, code="daily_limit_reached"))
     session.commit()
     page = owner.get(f"/admin/account/details/?id={ada.id}").text
@@ -132,9 +123,7 @@ def test_accounts_are_filtered_by_their_state(owner: AdminClient, ada: Account, 
     assert ("ada@example.com" in page) is is_there
 
 
-def test_signing_out_everywhere_ends_the_sessions(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_signing_out_everywhere_ends_the_sessions(owner: AdminClient, ada: Account, session: Database) -> None:
     user = ada.memberships[0].user
     UserSession.begin(user, ada.id)
     people.api_key(ada)
@@ -146,14 +135,14 @@ def test_signing_out_everywhere_ends_the_sessions(
     assert ApiKey.count_of(user.id) == 0
 
 
-def test_an_owner_appoints_a_support(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
+def test_an_owner_appoints_a_support(owner: AdminClient, ada: Account, session: Database) -> None:
     owner.post("/admin/user/appoint/", id=ada.memberships[0].user_id, appointed="support")
     session.rollback()
     assert session.scalars(select(User.admin_role).where(User.email == "ada@example.com")).one() == "support"
 
 
 def test_a_person_who_asks_for_it_is_deleted_once_their_email_was_typed(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: Database
 ) -> None:
     who = ada.memberships[0].user_id
     for typed, is_there in (("bob@example.com", True), (" Ada@example.com", False)):
@@ -165,9 +154,7 @@ def test_a_person_who_asks_for_it_is_deleted_once_their_email_was_typed(
     assert ("Delete person" in page, "For this person" in page) == (False, False)
 
 
-def test_who_alone_owns_a_team_of_others_is_not_deleted(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_who_alone_owns_a_team_of_others_is_not_deleted(owner: AdminClient, ada: Account, session: Database) -> None:
     team, bob = Account.open(ada.memberships[0].user, kind="team", name="Ferries"), people.person("bob")
     session.add(Membership(account=team, user=bob.memberships[0].user, role="member"))
     session.commit()
@@ -176,7 +163,7 @@ def test_who_alone_owns_a_team_of_others_is_not_deleted(
     assert (User.with_email("ada@example.com") is not None, session.get(Account, team.id).closed_at) == (True, None)
 
 
-def test_nobody_changes_their_own_role(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_nobody_changes_their_own_role(owner: AdminClient, session: Database) -> None:
     me = User.with_email("person-owner@example.com")
     owner.post("/admin/user/appoint/", id=me.id, appointed="support")
     session.rollback()
@@ -189,7 +176,7 @@ def test_two_owners_never_remove_each_other(
     sent: dict[str, str],
     owner: AdminClient,
     client_of: Callable[..., AdminClient],
-    session: scoped_session[Session],
+    session: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one, other = User.with_email("person-owner@example.com"), client_of("support")
@@ -218,7 +205,7 @@ def test_two_owners_never_remove_each_other(
 
 
 def test_roles_and_passwords_are_in_no_form(
-    client_of: Callable[..., AdminClient], owner: AdminClient, ada: Account, session: scoped_session[Session]
+    client_of: Callable[..., AdminClient], owner: AdminClient, ada: Account, session: Database
 ) -> None:
     user = ada.memberships[0].user
     before = user.password_hash

@@ -2,13 +2,13 @@
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.operations.lab_run import Habit
 from tests.admin.conftest import AdminClient, at_field
+from tests.support import Database
 
 SIZES = {"context_window": "8000", "max_output_tokens": "1000"}
 MAKES = [
@@ -22,7 +22,7 @@ MAKES = [
 
 @pytest.mark.parametrize(("kind", "flags", "fault"), MAKES)
 def test_a_model_makes_what_its_providers_format_can(
-    owner: AdminClient, session: scoped_session[Session], kind: str, flags: dict[str, str], fault: str
+    owner: AdminClient, session: Database, kind: str, flags: dict[str, str], fault: str
 ) -> None:
     session.add(ProviderAccount(name="Another", kind=kind))
     session.commit()
@@ -39,7 +39,7 @@ def test_a_model_makes_what_its_providers_format_can(
 
 @pytest.mark.parametrize("name", ["renamed", "模型_é"])
 def test_a_model_that_a_plan_or_a_user_kind_names_keeps_its_id(
-    owner: AdminClient, session: scoped_session[Session], name: str
+    owner: AdminClient, session: Database, name: str
 ) -> None:
     model = session.scalars(select(AIModel).order_by(AIModel.id)).first()
     path = f"/admin/model/edit/?id={model.id}"

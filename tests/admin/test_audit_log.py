@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import CreditPack, Plan
@@ -13,9 +12,8 @@ from app.models.operations.audit_log import AdminChange
 from app.models.operations.outgoing_webhook import WebhookDelivery, WebhookEndpoint
 from app.models.operations.support_request import SupportRequest
 from tests.admin.conftest import AdminClient
-from tests.support import people
+from tests.support import Database, people
 
-Database = scoped_session[Session]
 Line = tuple[str, str, set[str]]
 
 

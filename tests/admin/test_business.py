@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.admin import business, watchlist
 from app.admin.dashboard_figures import Range, books_of
@@ -19,7 +18,7 @@ from app.models.identity.account import Account
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient
 from tests.admin.test_dashboard import call
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -27,7 +26,7 @@ WITHIN = Range(NOW.date() - timedelta(days=29), NOW.date())
 
 
 @pytest.fixture
-def sold(session: scoped_session[Session]) -> Account:
+def sold(session: Database) -> Account:
     """Ada pays $20 a month since October and bought a pack, of which $5 went back; bob left; carol is new and free."""
     people.model(kind="demo")
     plus, pack = Plan(name="Plus", price_cents=2000), CreditPack(name="5,000 credits", price_cents=1000)
@@ -94,9 +93,7 @@ def test_plans_and_packs_say_what_they_leave(sold: Account) -> None:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_what_versions_of_a_plan_used_and_brought_is_told_apart(
-    sold: Account, session: scoped_session[Session]
-) -> None:
+def test_what_versions_of_a_plan_used_and_brought_is_told_apart(sold: Account, session: Database) -> None:
     bob = session.query(Account).filter_by(name="Bob").one()
     bob.plan = sold.plan.new_version()
     call(bob, NOW - timedelta(days=1), 2_000 * CREDIT)
@@ -115,16 +112,14 @@ def test_a_range_is_measured_and_so_are_the_days_before(sold: Account) -> None:
     assert (then.revenue_cents, then.mrr_cents, then.churn, then.free_to_paid) == (2000, 4000, None, None)
 
 
-def test_what_is_paid_back_later_is_of_its_own_days_in_every_figure(
-    sold: Account, session: scoped_session[Session]
-) -> None:
+def test_what_is_paid_back_later_is_of_its_own_days_in_every_figure(sold: Account, session: Database) -> None:
     pay_back(session.query(Payment).filter(Payment.paid_at < WITHIN.begins).one(), 2000)
     ranges = WITHIN, business.before(WITHIN)
     assert [business.figures_of(one).revenue_cents for one in ranges] == [500, 2000]
     assert [books_of(one).sum("revenue_cents") for one in ranges] == [500, 2000]
 
 
-def test_a_trial_that_ends_is_no_lost_subscription(sold: Account, session: scoped_session[Session]) -> None:
+def test_a_trial_that_ends_is_no_lost_subscription(sold: Account, session: Database) -> None:
     for number in range(3):
         tried = Subscription(account_id=people.person(f"dora{number}").id, plan=sold.plan, price_cents=2000)
         tried.stripe_id, tried.currency, tried.status = f"sub_try{number}", "usd", "canceled"
@@ -158,9 +153,7 @@ def test_one_search_opens_what_it_finds(owner: AdminClient, sold: Account) -> No
     )
 
 
-def test_ticked_rows_are_retired_and_the_default_stays(
-    owner: AdminClient, sold: Account, session: scoped_session[Session]
-) -> None:
+def test_ticked_rows_are_retired_and_the_default_stays(owner: AdminClient, sold: Account, session: Database) -> None:
     plans = list(session.scalars(select(Plan)))
     owner.post("/admin/plan/retire/", id=[str(plan.id) for plan in plans])
     session.rollback()

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.admin import installation
 from app.admin.dashboard_figures import Range, books_of
@@ -29,7 +28,7 @@ from app.models.metering.usage_rollup import add_up
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.refused_call import RefusalCount
 from tests.admin.conftest import AdminClient
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -50,7 +49,7 @@ def call(account: Account, at: datetime, cost: int, *, paid: int | None = None, 
 
 
 @pytest.fixture
-def ada(session: scoped_session[Session]) -> Account:
+def ada(session: Database) -> Account:
     people.model(kind="demo")
     account = people.person("ada", credits=10_000 * CREDIT)
     session.flush()
@@ -58,7 +57,7 @@ def ada(session: scoped_session[Session]) -> Account:
 
 
 @pytest.fixture
-def history(ada: Account, session: scoped_session[Session]) -> Account:
+def history(ada: Account, session: Database) -> Account:
     """Calls on five days, the last of them today; one absorbed in part, one released."""
     for days in range(5):
         for number in range(days + 1):
@@ -92,7 +91,7 @@ def test_the_figures_are_the_audits_sums(history: Account) -> None:
     assert (after.sum("cost_nanos"), after.sum("absorbed_nanos"), after.sum("calls")) == (cost, absorbed, 17)
 
 
-def test_what_guests_cost_is_told_apart(history: Account, session: scoped_session[Session]) -> None:
+def test_what_guests_cost_is_told_apart(history: Account, session: Database) -> None:
     open_guest_account()
     house = session.scalars(select(Account).where(Account.kind == "house")).one()
     call(house, NOW - timedelta(days=1), 2 * CREDIT)
@@ -112,7 +111,7 @@ def test_use_is_told_by_model_operation_and_plan(history: Account) -> None:
     assert by["plan"][Plan.default().id]["calls"] == 17
 
 
-def test_revenue_is_what_came_in(ada: Account, session: scoped_session[Session]) -> None:
+def test_revenue_is_what_came_in(ada: Account, session: Database) -> None:
     payment = Payment(kind="pack", state="paid", account_id=ada.id, price_cents=1000, currency="usd", worth_nanos=5)
     payment.paid_at = NOW
     session.add(payment)
@@ -129,9 +128,7 @@ def test_the_dearest_and_the_losing_accounts_are_named(history: Account) -> None
     ]
 
 
-def test_an_account_that_is_refused_three_days_running_is_at_risk(
-    ada: Account, session: scoped_session[Session]
-) -> None:
+def test_an_account_that_is_refused_three_days_running_is_at_risk(ada: Account, session: Database) -> None:
     for days in (1, 2, 3):
         day = NOW.date() - timedelta(days=days)
         session.add(RefusalCount(account_id=ada.id, day=day, code="daily_limit_reached", count=2))
@@ -141,7 +138,7 @@ def test_an_account_that_is_refused_three_days_running_is_at_risk(
 
 @pytest.mark.parametrize(("this_week", "is_told"), [(0, True), (9, True), (10, False)])
 def test_a_subscriber_who_uses_less_than_a_third_is_at_risk(
-    ada: Account, session: scoped_session[Session], this_week: int, is_told: bool
+    ada: Account, session: Database, this_week: int, is_told: bool
 ) -> None:
     for days in (8, 15, 22, 29):
         call(ada, NOW - timedelta(days=days), 30 * CREDIT)
@@ -154,9 +151,7 @@ def test_a_subscriber_who_uses_less_than_a_third_is_at_risk(
     assert [row[2] for row in risks] == ["uses less than a third of before"] * is_told
 
 
-def test_the_lists_name_models_by_their_titles(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_the_lists_name_models_by_their_titles(owner: AdminClient, ada: Account, session: Database) -> None:
     session.query(AIModel).filter_by(name="gpt-test").update({"title": "Test Model"})
     call(ada, NOW, CREDIT)
     session.commit()
@@ -165,7 +160,7 @@ def test_the_lists_name_models_by_their_titles(
     assert ("Test Model" in shown, "Test Model</span>" in hidden) == (True, False)
 
 
-def test_refusals_are_counted_by_code(app: Any, ada: Account, session: scoped_session[Session]) -> None:
+def test_refusals_are_counted_by_code(app: Any, ada: Account, session: Database) -> None:
     broke = people.person("bob", plan=session.scalars(select(Plan).where(Plan.name == "Pay as you go")).one())
     key = people.api_key(broke)
     client = app.test_client()
@@ -192,7 +187,7 @@ def test_a_range_that_cannot_be_is_mended(owner: AdminClient, query: str) -> Non
 
 
 def test_a_vendors_price_that_passes_what_its_buyers_paid_for_is_an_alarm(
-    owner: AdminClient, session: scoped_session[Session]
+    owner: AdminClient, session: Database
 ) -> None:
     """Everything is sold at half: twice our price leaves nothing, and a little more than that a loss."""
     session.query(Plan).update({"margin_bps": 5000})
@@ -214,7 +209,7 @@ def test_a_vendors_price_that_passes_what_its_buyers_paid_for_is_an_alarm(
 
 
 def test_the_overview_says_what_is_missing_from_the_installation(
-    app: Flask, owner: AdminClient, session: scoped_session[Session], monkeypatch: pytest.MonkeyPatch
+    app: Flask, owner: AdminClient, session: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert 'role="alert"' not in owner.get("/admin/").text
     for name, value in {"MAIL_BACKEND": "file", "STRIPE_SECRET_KEY": "sk_live_1", "STRIPE_WEBHOOK_SECRETS": []}.items():

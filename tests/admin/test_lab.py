@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.lab import jobs
 from app.lab.user_kinds import seed_habits
@@ -18,9 +17,9 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.models.operations.lab_run import Habit, LabRun
 from tests.admin.conftest import AdminClient, FormReader
 from tests.lab.histories import live
+from tests.support import Database
 from tests.support.people import model
 
-Database = scoped_session[Session]
 DAYS = {"first": "2026-10-01", "last": "2026-10-31", "name": "A dearer Plus"}
 
 

@@ -10,7 +10,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, event, insert, select
 from sqlalchemy.exc import TimeoutError as NoConnection
-from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import QueuePool
 
 from app.extensions import db
@@ -22,7 +21,7 @@ from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from tests.admin.conftest import AdminClient
-from tests.support import people
+from tests.support import Database, people
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -39,7 +38,7 @@ def statements() -> Iterator[list[str]]:
     event.remove(Engine, "before_cursor_execute", listen)
 
 
-def fill(session: scoped_session[Session], count: int) -> None:
+def fill(session: Database, count: int) -> None:
     """So many accounts more, each with its owner, an entry and a call."""
     plan_id, price_id = Plan.default().id, session.scalars(select(ModelPrice.id)).first()
     start = session.query(User).count() + 1000
@@ -63,9 +62,7 @@ def call(account_id: int, user_id: int, price_id: int | None) -> dict[str, objec
             "max_output_tokens": 1, "cost_nanos": 5, **fields}  # fmt: skip
 
 
-def test_a_list_takes_no_more_statements_for_many_rows_than_for_few(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_list_takes_no_more_statements_for_many_rows_than_for_few(owner: AdminClient, session: Database) -> None:
     """Many: more than a page of it shows."""
     lists, said = ("account", "user", "ledger", "usage"), {}
     for count in (10, 1000):
@@ -79,9 +76,7 @@ def test_a_list_takes_no_more_statements_for_many_rows_than_for_few(
         assert said[view, 1000] <= said[view, 10] <= 12, view
 
 
-def test_the_pages_of_customers_take_no_more_statements_for_many_rows(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_the_pages_of_customers_take_no_more_statements_for_many_rows(owner: AdminClient, session: Database) -> None:
     """A team's members, and what is sold."""
     user = session.scalars(select(User).where(User.email.startswith("person-"))).one()
     team, heard = Account.open(user, kind="team", name="Many"), list[list[int]]()
@@ -117,7 +112,7 @@ def test_the_overview_and_the_registry_take_few_statements(owner: AdminClient) -
         assert len(said) <= 63, (path, len(said))
 
 
-def test_every_page_says_whose_call_it_is_and_what_for(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_every_page_says_whose_call_it_is_and_what_for(owner: AdminClient, session: Database) -> None:
     fill(session, 1)
     session.query(Account).filter_by(name="=A0").one().name = ""
     call = session.query(Usage).one()
@@ -132,7 +127,7 @@ def test_every_page_says_whose_call_it_is_and_what_for(owner: AdminClient, sessi
     assert f'/admin/user/details/?id={call.user_id}">{email}<' in owner.get(f"/admin/usage/details/?id={call.id}").text
 
 
-def test_no_cell_of_an_export_is_a_formula(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_no_cell_of_an_export_is_a_formula(owner: AdminClient, session: Database) -> None:
     people.person("=cmd|' /C calc'!A0")
     session.commit()
     text = owner.get("/admin/account/export/csv/", buffered=True).text
@@ -142,16 +137,14 @@ def test_no_cell_of_an_export_is_a_formula(owner: AdminClient, session: scoped_s
     )
 
 
-def test_an_export_holds_every_row_and_streams(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_an_export_holds_every_row_and_streams(owner: AdminClient, session: Database) -> None:
     fill(session, 1500)
     answer = owner.get("/admin/ledger/export/csv/", buffered=True)
     assert "Content-Length" not in answer.headers
     assert len(answer.text.splitlines()) >= 1500
 
 
-def test_a_page_and_an_export_hold_no_connection_after_them(
-    app: Flask, owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_page_and_an_export_hold_no_connection_after_them(app: Flask, owner: AdminClient, session: Database) -> None:
     """Not until the garbage is collected either: a web process has six."""
     session.remove()
     rules = [rule for rule in app.url_map.iter_rules() if "GET" in rule.methods and "<" not in rule.rule]
@@ -177,7 +170,7 @@ ONE_OF_EACH = {"/pricing", "/chat", "/admin/", "/api/balance", "/v1/models"}
 
 
 def test_a_page_is_503_where_the_connections_run_out_at_any_step(
-    app: Flask, owner: AdminClient, session: scoped_session[Session]
+    app: Flask, owner: AdminClient, session: Database
 ) -> None:
     """Also while it says that something else is wrong."""
     session.remove()
@@ -201,7 +194,7 @@ def test_a_page_is_503_where_the_connections_run_out_at_any_step(
     assert 503 in answers.values()
 
 
-def test_an_export_is_filtered_as_the_list_is(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_an_export_is_filtered_as_the_list_is(owner: AdminClient, session: Database) -> None:
     fill(session, 5)
     one = session.scalars(select(Account.id).order_by(Account.id.desc())).first()
     text = owner.get(f"/admin/ledger/export/csv/?flt0_account_equals={one}", buffered=True).text

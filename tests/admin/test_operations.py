@@ -1,16 +1,14 @@
 """Operations as an admin edits them."""
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.operation import BUILT_IN, OperationRow
 from app.models.catalog.plan import Plan
 from tests.admin.conftest import AdminClient, at_field
+from tests.support import Database
 
 
-def test_an_operation_stays_with_its_plan_when_that_has_ended(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_an_operation_stays_with_its_plan_when_that_has_ended(owner: AdminClient, session: Database) -> None:
     plus, row = session.query(Plan).filter_by(name="Plus").one(), session.scalars(select(OperationRow)).first()
     row.minimum_plan_id, plus.status = plus.id, "inactive"
     session.commit()
@@ -19,9 +17,7 @@ def test_an_operation_stays_with_its_plan_when_that_has_ended(
     assert (row.title, row.minimum_plan_id) == ("Another title", plus.id)
 
 
-def test_what_the_app_calls_by_name_keeps_its_id_and_offers_what_acts(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_what_the_app_calls_by_name_keeps_its_id_and_offers_what_acts(owner: AdminClient, session: Database) -> None:
     """Before anybody has called it too."""
     rows = session.scalars(select(OperationRow)).all()
     assert {row.name for row in rows} == set(BUILT_IN)

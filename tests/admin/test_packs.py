@@ -1,14 +1,14 @@
 """Packs as an admin edits them, with a tier for each quantity."""
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.plan import CreditPack
 from tests.admin.conftest import AdminClient
+from tests.support import Database
 from tests.support.people import CREDIT
 
 
-def test_a_pack_is_made(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_pack_is_made(owner: AdminClient, session: Database) -> None:
     assert owner.fill("/admin/pack/new/", name="X credits", price_cents="10", margin_bps="50").status_code == 302
     session.rollback()
     pack = session.scalars(select(CreditPack).where(CreditPack.name == "X credits")).one()
@@ -36,9 +36,7 @@ def test_tiers_that_cannot_be_are_refused(owner: AdminClient) -> None:
         assert (answer.status_code, text in answer.text) == (422, True), typed
 
 
-def test_tiers_are_typed_one_to_a_line_and_copied_to_a_new_version(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_tiers_are_typed_one_to_a_line_and_copied_to_a_new_version(owner: AdminClient, session: Database) -> None:
     assert owner.fill("/admin/pack/edit/?id=1", volume="10: 45%\n50: 40.5").status_code == 302
     assert "10: 45%\n50: 40.5%" in owner.get("/admin/pack/edit/?id=1").text
     owner.post("/admin/pack/new-version/", id=1)

@@ -2,14 +2,13 @@
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.plan import Plan
 from app.web.refusals import image_limit_reached
 from tests.admin.conftest import AdminClient
 from tests.auth.conftest import Browser
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 
 EXAMPLES = [("5", "2", "3"), ("100", "10", "50"), ("-1", "-1", ""), ("", "", "-1")]
@@ -17,7 +16,7 @@ EXAMPLES = [("5", "2", "3"), ("100", "10", "50"), ("-1", "-1", ""), ("", "", "-1
 
 @pytest.mark.parametrize(("chats", "documents", "images"), EXAMPLES)
 def test_an_example_plan_is_set_up_in_the_admin_and_holds(
-    owner: AdminClient, session: scoped_session[Session], chats: str, documents: str, images: str
+    owner: AdminClient, session: Database, chats: str, documents: str, images: str
 ) -> None:
     typed = {"chats_per_month": chats, "documents": documents, "images_per_month": images}
     owner.fill("/admin/plan/new/", name="Example", price_cents="9", **typed)
@@ -58,9 +57,7 @@ def check_refusals(ada: Door, made: list, begun: list) -> None:
     assert ada.call("POST", "/documents", json={}).status_code == 201
 
 
-def test_a_plan_that_has_none_of_a_kind_says_so_and_counts_none(
-    session: scoped_session[Session], client: FlaskClient
-) -> None:
+def test_a_plan_that_has_none_of_a_kind_says_so_and_counts_none(session: Database, client: FlaskClient) -> None:
     people.model()
     account = people.person("ada", credits=CREDIT)
     ada = Door(client, people.api_key(account))

@@ -2,24 +2,23 @@
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
 from app.models.identity.guest_account import open_guest_account
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient, at_field
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 
 
-def plan(session: scoped_session[Session], name: str) -> Plan:
+def plan(session: Database, name: str) -> Plan:
     session.rollback()
     return session.scalars(select(Plan).where(Plan.name == name).order_by(Plan.id.desc())).first()
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_a_plan_is_made_with_money_as_people_write_it(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_plan_is_made_with_money_as_people_write_it(owner: AdminClient, session: Database) -> None:
     made = owner.fill("/admin/plan/new/", name="Extras", price_cents="20,00", surcharge_cents="$10", margin_bps="50 %")
     assert made.status_code == 302, made.text
     stored = plan(session, "Extras")
@@ -45,7 +44,7 @@ WRONG = (
 )  # fmt: skip
 
 
-def test_a_new_plan_or_pack_comes_last(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_new_plan_or_pack_comes_last(owner: AdminClient, session: Database) -> None:
     lasts = {
         "plan": session.scalar(select(func.max(Plan.position))),
         "pack": session.scalar(select(func.max(CreditPack.position))),
@@ -54,7 +53,7 @@ def test_a_new_plan_or_pack_comes_last(owner: AdminClient, session: scoped_sessi
         assert f'name="position" required type="text" value="{last + 1}"' in owner.get(f"/admin/{path}/new/").text
 
 
-def test_a_figure_that_cannot_be_is_refused_at_its_field(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_figure_that_cannot_be_is_refused_at_its_field(owner: AdminClient, session: Database) -> None:
     refused = {}
     for field, typed, text in WRONG:
         fields = {"name": "Wrong", "price_cents": "20.00", "margin_bps": "50", field: typed}
@@ -70,7 +69,7 @@ def test_a_refused_form_keeps_what_was_typed(owner: AdminClient) -> None:
     assert "Mine &amp; yours" in refused.text
 
 
-def test_what_was_sold_keeps_its_price(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_what_was_sold_keeps_its_price(owner: AdminClient, session: Database) -> None:
     plus = plan(session, "Plus")
     plus.lock_terms()
     session.commit()
@@ -80,7 +79,7 @@ def test_what_was_sold_keeps_its_price(owner: AdminClient, session: scoped_sessi
     assert plan(session, "Plus").price_cents == 2000
 
 
-def test_margin_and_name_of_what_was_sold_can_be_edited(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_margin_and_name_of_what_was_sold_can_be_edited(owner: AdminClient, session: Database) -> None:
     plus = plan(session, "Plus")
     plus.lock_terms()
     session.commit()
@@ -88,14 +87,14 @@ def test_margin_and_name_of_what_was_sold_can_be_edited(owner: AdminClient, sess
     assert plan(session, "Plus").margin_bps == 4000
 
 
-def test_a_plan_that_somebody_is_on_keeps_its_price(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_plan_that_somebody_is_on_keeps_its_price(owner: AdminClient, session: Database) -> None:
     free_of_charge = plan(session, "Pay as you go")
     people.person("ada", plan=free_of_charge)
     session.commit()
     assert owner.fill(f"/admin/plan/edit/?id={free_of_charge.id}", price_cents="5").status_code == 422
 
 
-def test_a_new_version_is_one_click(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_new_version_is_one_click(owner: AdminClient, session: Database) -> None:
     plus = plan(session, "Plus")
     plus.lock_terms()
     session.commit()
@@ -105,16 +104,14 @@ def test_a_new_version_is_one_click(owner: AdminClient, session: scoped_session[
     assert (session.get(Plan, plus.id).status, copy.status, copy.replaces_id) == ("legacy", "active", plus.id)
 
 
-def test_a_new_version_of_the_default_plan_is_the_default(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_new_version_of_the_default_plan_is_the_default(owner: AdminClient, session: Database) -> None:
     former = Plan.default().id
     owner.post("/admin/plan/new-version/", id=former)
     session.rollback()
     assert Plan.default().replaces_id == former
 
 
-def test_a_new_version_of_an_inactive_plan_leaves_it_inactive(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_new_version_of_an_inactive_plan_leaves_it_inactive(owner: AdminClient, session: Database) -> None:
     plus = plan(session, "Plus")
     plus.status = "inactive"
     session.commit()
@@ -131,22 +128,20 @@ def test_a_preview_is_held_to_the_rules_of_what_is_saved(owner: AdminClient) -> 
     assert (refused.status_code, "Surcharge: The surcharge can" in refused.text) == (422, True)
 
 
-def test_the_default_plan_cannot_be_retired(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_the_default_plan_cannot_be_retired(owner: AdminClient, session: Database) -> None:
     refused = owner.fill(f"/admin/plan/edit/?id={Plan.default().id}", status="inactive")
     assert refused.status_code == 422
     assert "default" in at_field(refused.text, "status")
 
 
-def test_another_free_plan_can_be_made_the_default(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_another_free_plan_can_be_made_the_default(owner: AdminClient, session: Database) -> None:
     other = plan(session, "Pay as you go")
     owner.post("/admin/plan/default/", id=other.id)
     session.rollback()
     assert Plan.default().id == other.id
 
 
-def test_the_form_says_who_is_on_the_plan_and_what_a_status_does(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_the_form_says_who_is_on_the_plan_and_what_a_status_does(owner: AdminClient, session: Database) -> None:
     people.person("ada", plan=plan(session, "Plus"))
     session.commit()
     page = owner.get(f"/admin/plan/edit/?id={plan(session, 'Plus').id}").text
@@ -174,7 +169,7 @@ def test_the_worth_of_what_cannot_be_is_said_in_words(owner: AdminClient) -> Non
         assert (answer.status_code, "credits" in answer.json["text"]) == (200, False), typed
 
 
-def test_a_change_is_recorded_with_who_what_and_why(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_change_is_recorded_with_who_what_and_why(owner: AdminClient, session: Database) -> None:
     starter = plan(session, "Starter")
     owner.fill(f"/admin/plan/edit/?id={starter.id}", margin_bps="45", reason="a test")
     change = session.scalars(select(AdminChange).order_by(AdminChange.id.desc())).first()
@@ -186,7 +181,7 @@ def test_a_change_is_recorded_with_who_what_and_why(owner: AdminClient, session:
     assert (change.changes, change.reason) == ({"margin_bps": ["5000", "4500"]}, "a test")
 
 
-def test_a_recorded_change_cannot_be_edited(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_recorded_change_cannot_be_edited(owner: AdminClient, session: Database) -> None:
     owner.fill(f"/admin/plan/edit/?id={plan(session, 'Starter').id}", margin_bps="45")
     change = session.scalars(select(AdminChange)).first()
     change.reason = "another"
@@ -195,7 +190,7 @@ def test_a_recorded_change_cannot_be_edited(owner: AdminClient, session: scoped_
     session.rollback()
 
 
-def test_what_is_posted_beside_the_form_changes_nothing(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_what_is_posted_beside_the_form_changes_nothing(owner: AdminClient, session: Database) -> None:
     starter = plan(session, "Starter")
     extra = {
         "id": "999",
@@ -215,7 +210,7 @@ def test_what_is_posted_beside_the_form_changes_nothing(owner: AdminClient, sess
     )
 
 
-def test_the_second_of_two_editors_is_told(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_the_second_of_two_editors_is_told(owner: AdminClient, session: Database) -> None:
     starter = plan(session, "Starter")
     path = f"/admin/plan/edit/?id={starter.id}"
     seen_before = owner.form(path)
@@ -225,7 +220,7 @@ def test_the_second_of_two_editors_is_told(owner: AdminClient, session: scoped_s
     assert plan(session, "Starter").description == "first"
 
 
-def test_no_account_can_be_made_or_edited_in_a_form(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_no_account_can_be_made_or_edited_in_a_form(owner: AdminClient, session: Database) -> None:
     account = people.person("ada")
     session.commit()
     posted = owner.post(
@@ -236,7 +231,7 @@ def test_no_account_can_be_made_or_edited_in_a_form(owner: AdminClient, session:
     assert session.get(Account, account.id).credits_nanos == 0
 
 
-def test_what_guests_share_is_no_plan_to_be_sold(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_what_guests_share_is_no_plan_to_be_sold(owner: AdminClient, session: Database) -> None:
     open_guest_account()
     session.commit()
     house = session.scalars(select(Account).where(Account.kind == "house")).one()
@@ -249,9 +244,7 @@ def test_what_guests_share_is_no_plan_to_be_sold(owner: AdminClient, session: sc
     assert [plan.status for plan in session.scalars(select(Plan).where(Plan.name == "Guests"))] == ["legacy"]
 
 
-def test_a_sale_price_is_held_to_the_floor_and_shown_with_its_end(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_sale_price_is_held_to_the_floor_and_shown_with_its_end(owner: AdminClient, session: Database) -> None:
     path = f"/admin/plan/edit/?id={plan(session, 'Plus').id}"
     below = owner.fill(path, sale_price_cents="9.99", sale_ends_at="2100-01-02T00:00")
     assert (below.status_code, "real margin of -0.11%" in below.text) == (422, True)

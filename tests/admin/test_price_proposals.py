@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.model_jobs import check_prices
 from app.models.catalog.ai_model import AIModel
@@ -22,8 +21,8 @@ from app.models.catalog.price_schedule import in_force
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient
 from tests.prices.test_price_watch import NOW, as_they_are, data, entry, three_on_sale
+from tests.support import Database
 
-Database = scoped_session[Session]
 __all__ = ["three_on_sale"]
 SECOND: dict[str, Any] = {
     "output_cost_per_token": 1.2e-05,

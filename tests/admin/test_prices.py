@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
@@ -12,26 +11,26 @@ from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient
-from tests.support import people
+from tests.support import Database, people
 
 FIGURES = {f"{name}_nanos": "2,5" for name in ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h")}
 
 
 @pytest.fixture
-def priced(session: scoped_session[Session]) -> ModelPrice:
+def priced(session: Database) -> ModelPrice:
     """A model's approved price of long ago."""
     price = people.model(kind="demo").prices[0]
     session.commit()
     return price
 
 
-def prices(session: scoped_session[Session], model_id: int) -> list[ModelPrice]:
+def prices(session: Database, model_id: int) -> list[ModelPrice]:
     session.rollback()
     return list(session.scalars(select(ModelPrice).where(ModelPrice.model_id == model_id).order_by(ModelPrice.id)))
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_a_changed_price_is_a_new_row(owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]) -> None:
+def test_a_changed_price_is_a_new_row(owner: AdminClient, priced: ModelPrice, session: Database) -> None:
     assert owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="12.345").status_code == 302
     old, new = prices(session, priced.model_id)
     assert (old.output_nanos, new.output_nanos) == (10 * 10**9, 12_345_000_000)
@@ -41,7 +40,7 @@ def test_a_changed_price_is_a_new_row(owner: AdminClient, priced: ModelPrice, se
 
 
 def test_a_tier_s_price_stands_beside_the_ordinary_one_and_changes_by_itself(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
+    owner: AdminClient, priced: ModelPrice, session: Database
 ) -> None:
     typed = {
         "model_id": str(priced.model_id),
@@ -60,32 +59,26 @@ def test_a_tier_s_price_stands_beside_the_ordinary_one_and_changes_by_itself(
     assert AIModel.to_sell("gpt-test", utcnow())[1].output_nanos == 4 * 10**9
 
 
-def test_a_price_can_begin_on_a_day_to_come(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
-) -> None:
+def test_a_price_can_begin_on_a_day_to_come(owner: AdminClient, priced: ModelPrice, session: Database) -> None:
     day = (utcnow() + timedelta(days=10)).strftime("%Y-%m-%dT00:00")
     owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", effective_from=day)
     assert AIModel.to_sell("gpt-test", utcnow())[1].id == priced.id
     assert prices(session, priced.model_id)[1].effective_from == datetime.fromisoformat(day + "+00:00")
 
 
-def test_a_price_cannot_begin_in_the_past(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
-) -> None:
+def test_a_price_cannot_begin_in_the_past(owner: AdminClient, priced: ModelPrice, session: Database) -> None:
     refused = owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", effective_from="2026-01-01T00:00")
     assert refused.status_code == 422
     assert len(prices(session, priced.model_id)) == 1
 
 
 @pytest.mark.parametrize("typed", ["-1", "NaN", "Infinity", "", "1e9", "0.0000000001", "1,2,3"])
-def test_an_absurd_price_is_refused(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session], typed: str
-) -> None:
+def test_an_absurd_price_is_refused(owner: AdminClient, priced: ModelPrice, session: Database, typed: str) -> None:
     assert owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos=typed).status_code == 422
     assert len(prices(session, priced.model_id)) == 1
 
 
-def test_a_model_gets_its_first_price(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_model_gets_its_first_price(owner: AdminClient, session: Database) -> None:
     model = people.model("fresh", kind="demo")
     session.delete(model.prices[0])
     session.commit()
@@ -94,9 +87,7 @@ def test_a_model_gets_its_first_price(owner: AdminClient, session: scoped_sessio
     assert [price.uncached_input_nanos for price in prices(session, model.id)] == [2_500_000_000]
 
 
-def test_a_proposal_counts_once_it_is_approved(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
-) -> None:
+def test_a_proposal_counts_once_it_is_approved(owner: AdminClient, priced: ModelPrice, session: Database) -> None:
     proposal = people.price(priced.model, "9", "9", approved_at=None)
     session.add(proposal)
     session.commit()
@@ -107,7 +98,7 @@ def test_a_proposal_counts_once_it_is_approved(
     assert session.scalars(select(AdminChange)).one().action == "approve"
 
 
-def test_the_registrys_price_stands_beside_ours(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_the_registrys_price_stands_beside_ours(owner: AdminClient, session: Database) -> None:
     seeded = session.scalars(select(ModelPrice).join(AIModel).where(AIModel.name == "gpt-4o")).first()
     seeded.output_nanos += 10**9
     session.commit()
@@ -115,7 +106,7 @@ def test_the_registrys_price_stands_beside_ours(owner: AdminClient, session: sco
     assert "$11.00 → $10.00" in page
 
 
-def test_the_registrys_price_is_approved_by_name(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_the_registrys_price_is_approved_by_name(owner: AdminClient, session: Database) -> None:
     seeded = session.scalars(select(ModelPrice).join(AIModel).where(AIModel.name == "gpt-4o")).first()
     seeded.output_nanos += 10**9
     model_id = seeded.model_id
@@ -126,17 +117,13 @@ def test_the_registrys_price_is_approved_by_name(owner: AdminClient, session: sc
     assert "gpt-4o<" not in owner.get("/admin/registry/").text
 
 
-def test_a_model_is_taken_off_sale_in_one_click(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
-) -> None:
+def test_a_model_is_taken_off_sale_in_one_click(owner: AdminClient, priced: ModelPrice, session: Database) -> None:
     owner.post("/admin/model/sale/", id=priced.model_id, switch="off")
     session.rollback()
     assert session.get(AIModel, priced.model_id).is_for_sale is False
 
 
-def test_a_provider_says_whether_it_works(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
-) -> None:
+def test_a_provider_says_whether_it_works(owner: AdminClient, priced: ModelPrice, session: Database) -> None:
     owner.post("/admin/provider/try/", id=priced.model.provider_id)
     assert "Working:" in owner.get("/admin/provider/").text
 
@@ -147,7 +134,7 @@ def test_a_provider_says_whether_it_works(
      ("base_url", "file:///etc/passwd"), ("kind", "smtp"), ("base_url_variable", "PATH")],
 )  # fmt: skip
 def test_a_provider_cannot_name_what_is_no_key_or_address(
-    owner: AdminClient, session: scoped_session[Session], field: str, typed: str
+    owner: AdminClient, session: Database, field: str, typed: str
 ) -> None:
     refused = owner.fill("/admin/provider/new/", **{"name": "Elsewhere", "kind": "openai", field: typed})
     assert refused.status_code == 422
@@ -155,9 +142,7 @@ def test_a_provider_cannot_name_what_is_no_key_or_address(
     assert session.scalars(select(ProviderAccount).where(ProviderAccount.name == "Elsewhere")).all() == []
 
 
-def test_a_price_holds_on_the_days_that_are_chosen(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
-) -> None:
+def test_a_price_holds_on_the_days_that_are_chosen(owner: AdminClient, priced: ModelPrice, session: Database) -> None:
     days = {"weekdays": "Fri, monday", "excepted_dates": "2027-01-01, 2026-12-25", "zone": "Asia/Shanghai"}
     assert (
         owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", from_minute="60", **days).status_code == 302
@@ -178,14 +163,14 @@ def test_a_price_holds_on_the_days_that_are_chosen(
     ],
 )
 def test_days_that_are_none_are_refused(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session], wrong: dict[str, str]
+    owner: AdminClient, priced: ModelPrice, session: Database, wrong: dict[str, str]
 ) -> None:
     assert owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", **wrong).status_code == 422
     assert len(prices(session, priced.model_id)) == 1
 
 
 def test_one_of_a_days_proposals_is_approved_with_the_others(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
+    owner: AdminClient, priced: ModelPrice, session: Database
 ) -> None:
     begins = utcnow() - timedelta(hours=1)
     times = {"effective_from": begins, "approved_at": None, "source": "genai-prices"}
@@ -199,7 +184,7 @@ def test_one_of_a_days_proposals_is_approved_with_the_others(
     assert len(approved) == 2
 
 
-def test_a_vendors_last_day_is_taken_over_by_name(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_vendors_last_day_is_taken_over_by_name(owner: AdminClient, session: Database) -> None:
     session.query(AIModel).update({"sold_until": None})
     session.commit()
     assert "Models that end" in owner.get("/admin/registry/").text

@@ -2,7 +2,6 @@
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.admin.provider_reports import alarms
 from app.catalog.price_source import listed_providers
@@ -11,10 +10,10 @@ from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.usage import Usage
 from tests.admin.conftest import AdminClient
-from tests.support import people
+from tests.support import Database, people
 
 
-def settled(session: scoped_session[Session], cost: int, **said: object) -> None:
+def settled(session: Database, cost: int, **said: object) -> None:
     """A call that cost so much by our list."""
     model = people.model("gpt-routed", dollars_in="1", dollars_out="1")
     account, now = people.person("cy"), utcnow()
@@ -41,7 +40,7 @@ def settled(session: scoped_session[Session], cost: int, **said: object) -> None
     ],
 )
 def test_what_differs_from_the_list_is_an_alarm(
-    owner: AdminClient, session: scoped_session[Session], said: dict[str, object], alarm: str
+    owner: AdminClient, session: Database, said: dict[str, object], alarm: str
 ) -> None:
     settled(session, 1_000_000_000, **said)
     told = alarms()
@@ -51,7 +50,7 @@ def test_what_differs_from_the_list_is_an_alarm(
         assert ("notice warn" in owner.get(page).text) == bool(alarm)
 
 
-def tier_price(session: scoped_session[Session], tier: str) -> int:
+def tier_price(session: Database, tier: str) -> int:
     """A price of the tested model for that tier."""
     offered = session.query(AIModel).filter_by(name="gpt-routed").one()
     row = people.price(offered, "5", "20", service_tier=tier)
@@ -60,7 +59,7 @@ def tier_price(session: scoped_session[Session], tier: str) -> int:
     return int(row.id)
 
 
-def test_a_tier_without_a_price_is_shown(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_tier_without_a_price_is_shown(owner: AdminClient, session: Database) -> None:
     settled(session, 5_000_000_000, service_tier="priority")
 
     assert "$5.00" in owner.get("/admin/reports/").text
@@ -69,9 +68,7 @@ def test_a_tier_without_a_price_is_shown(owner: AdminClient, session: scoped_ses
     assert "priority" not in owner.get("/admin/reports/").text
 
 
-def test_a_server_of_one_s_own_is_a_provider_like_any_other(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_server_of_one_s_own_is_a_provider_like_any_other(owner: AdminClient, session: Database) -> None:
     typed = {"name": "Cellar", "kind": "openai", "base_url": "http://192.168.1.7:8080/v1"}
     flags = {
         "limit_name": "both",
@@ -92,16 +89,14 @@ def test_a_server_of_one_s_own_is_a_provider_like_any_other(
     assert (row.options.limit_name, row.options.reports_running) == ("both", True)
 
 
-def test_every_provider_of_the_catalogue_is_a_row_those_without_models_too(
-    session: scoped_session[Session],
-) -> None:
+def test_every_provider_of_the_catalogue_is_a_row_those_without_models_too(session: Database) -> None:
     listed = {provider["name"] for provider in listed_providers()}
 
     assert set(session.scalars(select(ProviderAccount.name))) == listed
 
 
 def test_a_model_of_which_nobody_states_what_its_host_adds_is_not_sold_without_a_word(
-    owner: AdminClient, session: scoped_session[Session]
+    owner: AdminClient, session: Database
 ) -> None:
     model = people.model("gpt-hosted", kind="demo", is_for_sale=False)
     session.commit()

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.rerating import Rerating
@@ -17,10 +16,9 @@ from app.models.metering.usage import Usage
 from app.payments import rerating as work
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.admin.conftest import AdminClient, sign_in
+from tests.support import Database
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
-
-Database = scoped_session[Session]
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge
@@ -14,16 +13,17 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient, at_field
+from tests.support import Database
 from tests.support.people import CREDIT, person
 
 
-def stored(session: scoped_session[Session]) -> dict[str, str]:
+def stored(session: Database) -> dict[str, str]:
     """Without the row that those who edit wait for."""
     session.rollback()
     return {row.key: row.value for row in session.scalars(select(Setting)) if row.key != Setting.EDITED}
 
 
-def test_a_setting_is_typed_in_units_of_people(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_setting_is_typed_in_units_of_people(owner: AdminClient, session: Database) -> None:
     assert owner.fill("/admin/setting/", overdraft="75,5", default_margin="42.5", parallel_calls="7").status_code == 302
     assert stored(session) == {"overdraft": str(75_500_000), "default_margin": "4250", "parallel_calls": "7"}
 
@@ -41,7 +41,7 @@ OUT_OF_BOUNDS = (
 )  # fmt: skip
 
 
-def test_a_value_out_of_bounds_is_refused_at_its_field(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_a_value_out_of_bounds_is_refused_at_its_field(owner: AdminClient, session: Database) -> None:
     refused = {}
     for key, typed in OUT_OF_BOUNDS:
         answer = owner.fill("/admin/setting/", **{key: typed})
@@ -50,23 +50,23 @@ def test_a_value_out_of_bounds_is_refused_at_its_field(owner: AdminClient, sessi
     assert stored(session) == {}
 
 
-def test_the_address_of_the_support_is_one_or_none(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_the_address_of_the_support_is_one_or_none(owner: AdminClient, session: Database) -> None:
     for typed in ("help@example.com", ""):
         assert owner.fill("/admin/setting/", support_email=typed).status_code == 302
         assert stored(session) == {"support_email": typed}
 
 
-def test_unknown_keys_are_not_stored(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_unknown_keys_are_not_stored(owner: AdminClient, session: Database) -> None:
     owner.fill("/admin/setting/", secret_key="mine", is_admin="1")
     assert stored(session) == {}
 
 
-def test_the_support_cannot_change_a_setting(support: AdminClient, session: scoped_session[Session]) -> None:
+def test_the_support_cannot_change_a_setting(support: AdminClient, session: Database) -> None:
     assert support.post("/admin/setting/", overdraft="900").status_code == 403
     assert stored(session) == {}
 
 
-def test_the_change_is_recorded(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_the_change_is_recorded(owner: AdminClient, session: Database) -> None:
     owner.fill("/admin/setting/", registration="invite", reason="too many robots")
     change = session.scalars(select(AdminChange)).one()
     assert (change.subject, change.subject_id, change.reason) == (
@@ -79,7 +79,7 @@ def test_the_change_is_recorded(owner: AdminClient, session: scoped_session[Sess
 
 
 def test_the_currency_is_chosen_before_the_first_sale_and_converts_what_is_not_sold(
-    owner: AdminClient, client: FlaskClient, session: scoped_session[Session]
+    owner: AdminClient, client: FlaskClient, session: Database
 ) -> None:
     plus, pack = session.query(Plan).filter_by(name="Plus").one(), session.query(CreditPack).first()
     plus.sale_price_cents, plus.sale_ends_at, pack.price_cents = 1990, utcnow() + timedelta(days=9), 30
@@ -117,7 +117,7 @@ def test_a_currency_or_rate_that_cannot_be_is_refused_at_its_field(
     assert (refused.status_code, why in at_field(refused.text, field)) == (422, True)
 
 
-def test_once_something_was_sold_the_currency_is_fixed(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_once_something_was_sold_the_currency_is_fixed(owner: AdminClient, session: Database) -> None:
     account = person("ada")
     session.add(Payment(account_id=account.id, kind="pack", price_cents=1000, currency="usd"))
     session.commit()

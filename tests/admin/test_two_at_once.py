@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.currency_choice import fault_of
 from app.models.billing.refund import Refund
@@ -18,10 +17,10 @@ from app.models.identity.account import Account
 from app.models.identity.user import User
 from tests.admin.conftest import AdminClient, FormReader, sign_in
 from tests.admin.test_account_actions import ada, paid
+from tests.support import Database
 
 __all__ = ["ada"]
 
-Database = scoped_session[Session]
 SWITCHES: dict[str, tuple[type[Any], str, str]] = {
     "account/freeze": (Account, "account/details", "frozen_at"),
     "user/disable": (User, "user/details", "disabled_at"),

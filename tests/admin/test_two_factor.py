@@ -7,12 +7,12 @@ import pyotp
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.two_factor import renew_recovery_codes, seal
 from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient, sign_in
+from tests.support import Database
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
@@ -20,7 +20,7 @@ PAGE = "/admin/two-factor/"
 
 
 @pytest.fixture
-def armed(owner: AdminClient, session: scoped_session[Session]) -> AdminClient:
+def armed(owner: AdminClient, session: Database) -> AdminClient:
     """An owner with an authenticator, in a session that has not shown it."""
     User.with_email("person-owner@example.com").totp_secret = seal(SECRET)
     session.commit()
@@ -48,9 +48,7 @@ def test_a_wrong_code_opens_nothing(armed: AdminClient, code: str) -> None:
     assert armed.client.get("/admin/").status_code == 302
 
 
-def test_a_code_opens_this_session_and_is_good_once(
-    armed: AdminClient, app: Flask, session: scoped_session[Session]
-) -> None:
+def test_a_code_opens_this_session_and_is_good_once(armed: AdminClient, app: Flask, session: Database) -> None:
     recovery = renew_recovery_codes(User.with_email("person-owner@example.com"))[0]
     session.commit()
     with time_machine.travel(NOON, tick=False):
@@ -73,7 +71,7 @@ def test_who_has_none_sets_it_up_and_comes_back(owner: AdminClient) -> None:
 
 
 def test_another_owner_can_take_it_away(
-    armed: AdminClient, client_of: Callable[..., AdminClient], session: scoped_session[Session]
+    armed: AdminClient, client_of: Callable[..., AdminClient], session: Database
 ) -> None:
     me = User.with_email("person-owner@example.com")
     helper = client_of("support")
@@ -85,7 +83,7 @@ def test_another_owner_can_take_it_away(
 
 
 def test_under_another_key_codes_are_wrong_and_recovery_codes_work(
-    armed: AdminClient, app: Flask, session: scoped_session[Session]
+    armed: AdminClient, app: Flask, session: Database
 ) -> None:
     codes = renew_recovery_codes(User.with_email("person-owner@example.com"))
     session.commit()
@@ -98,9 +96,7 @@ def test_under_another_key_codes_are_wrong_and_recovery_codes_work(
         assert again.client.get("/admin/").status_code == 200
 
 
-def test_a_lone_owner_takes_it_away_at_the_command_line(
-    armed: AdminClient, app: Flask, session: scoped_session[Session]
-) -> None:
+def test_a_lone_owner_takes_it_away_at_the_command_line(armed: AdminClient, app: Flask, session: Database) -> None:
     command = ["user", "forget-second-factor", "person-owner@example.com", "--reason", "telephone lost"]
     assert app.test_cli_runner().invoke(args=command).exit_code == 0
     session.rollback()

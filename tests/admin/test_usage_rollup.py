@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.admin.dashboard_figures import Range, books_of, usage_rows
 from app.extensions import db
@@ -25,6 +24,7 @@ from app.models.metering.usage_rollup import (
     in_one_look,
 )
 from tests.admin.test_dashboard import NOW, ada, call, history, month
+from tests.support import Database
 from tests.support.people import CREDIT
 
 __all__ = ["ada", "history"]
@@ -41,9 +41,7 @@ def test_what_is_added_up_says_what_the_calls_said(history: Account) -> None:
     assert books_of(month()).by == half.by
 
 
-def test_a_call_that_ends_after_midnight_belongs_to_the_day_it_began(
-    ada: Account, session: scoped_session[Session]
-) -> None:
+def test_a_call_that_ends_after_midnight_belongs_to_the_day_it_began(ada: Account, session: Database) -> None:
     late = call(ada, NOW - timedelta(days=1), 3 * CREDIT)
     late.created_at = datetime(2026, 11, 18, 23, 59, tzinfo=UTC)
     late.day, late.settled_at = late.created_at.date(), late.created_at + timedelta(minutes=2)
@@ -53,7 +51,7 @@ def test_a_call_that_ends_after_midnight_belongs_to_the_day_it_began(
     assert {day.day: day.cost_nanos for day in books_of(month()).days if day.cost_nanos} == {late.day: 3 * CREDIT}
 
 
-def test_calls_wait_for_an_older_one_that_runs(history: Account, session: scoped_session[Session]) -> None:
+def test_calls_wait_for_an_older_one_that_runs(history: Account, session: Database) -> None:
     running = call(history, NOW - timedelta(days=2, minutes=30), 0, state="running", outcome=None)
     running.settled_at = None
     session.commit()
@@ -85,7 +83,7 @@ def test_the_newest_calls_are_not_added_up_yet(history: Account) -> None:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_a_day_grows_as_its_calls_end(ada: Account, session: scoped_session[Session]) -> None:
+def test_a_day_grows_as_its_calls_end(ada: Account, session: Database) -> None:
     for minutes in range(0, 240, 7):
         call(ada, NOW + timedelta(minutes=minutes), CREDIT + minutes)
         session.commit()
@@ -95,7 +93,7 @@ def test_a_day_grows_as_its_calls_end(ada: Account, session: scoped_session[Sess
     assert added_up() == session.scalar(select(func.sum(Usage.cost_nanos)))
 
 
-def test_a_clock_that_was_set_back_loses_no_call(ada: Account, session: scoped_session[Session]) -> None:
+def test_a_clock_that_was_set_back_loses_no_call(ada: Account, session: Database) -> None:
     call(ada, NOW - timedelta(hours=1), CREDIT)
     session.commit()
     add_up(NOW)
@@ -107,9 +105,7 @@ def test_a_clock_that_was_set_back_loses_no_call(ada: Account, session: scoped_s
     assert added_up() == 3 * CREDIT
 
 
-def test_a_call_that_ended_late_is_in_the_totals_or_among_the_newest(
-    ada: Account, session: scoped_session[Session]
-) -> None:
+def test_a_call_that_ended_late_is_in_the_totals_or_among_the_newest(ada: Account, session: Database) -> None:
     slow = call(ada, NOW - timedelta(minutes=11), CREDIT)
     slow.settled_at = NOW - timedelta(minutes=1)
     call(ada, NOW, 2 * CREDIT)
@@ -126,7 +122,7 @@ def test_a_range_that_ended_before_the_newest_calls_leaves_them_out(history: Acc
     assert today > 0
 
 
-def test_a_call_that_was_found_days_later_is_added_up(ada: Account, session: scoped_session[Session]) -> None:
+def test_a_call_that_was_found_days_later_is_added_up(ada: Account, session: Database) -> None:
     """The machine was down with it."""
     lost = call(ada, NOW - timedelta(days=5), CREDIT)
     lost.settled_at = NOW - timedelta(hours=1)
@@ -178,7 +174,7 @@ def test_adding_up_twice_changes_nothing(history: Account) -> None:
 @pytest.mark.databases("sqlite", "postgresql")
 @pytest.mark.parametrize("ahead", [timedelta(days=1, hours=1), timedelta(minutes=12)])
 def test_calls_that_began_behind_a_watermark_of_a_clock_that_was_ahead_are_added_up(
-    history: Account, session: scoped_session[Session], ahead: timedelta
+    history: Account, session: Database, ahead: timedelta
 ) -> None:
     add_up(NOW + ahead)
     call(history, NOW + timedelta(minutes=1), 7 * CREDIT)

@@ -4,7 +4,6 @@ import base64
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.base import utcnow
@@ -18,12 +17,11 @@ from app.models.identity.erasure import delete_person
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
-from tests.support import files, people
+from tests.support import Database, files, people
 from tests.support.people import heard
 from tests.support.pictures import jpeg, png
 from tests.support.provider_server import ProviderServer
 
-Database = scoped_session[Session]
 PICTURE = png(640, 480)
 
 

@@ -1,10 +1,10 @@
 """Chats and their messages, as the interface names the fields; estimates."""
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.setting import Setting
 from tests.chat.conftest import Door
+from tests.support import Database
 from tests.support.people import heard
 from tests.support.provider_server import ProviderServer
 
@@ -129,7 +129,7 @@ def test_an_estimate_of_what_cannot_be_sent_is_refused(ada: Door) -> None:
         assert (answer.status_code, answer.json["code"]) == refusal, sent
 
 
-def test_instructions_are_bounded_in_bytes_as_a_message_is(ada: Door, session: scoped_session[Session]) -> None:
+def test_instructions_are_bounded_in_bytes_as_a_message_is(ada: Door, session: Database) -> None:
     Setting.put("max_message_bytes", 1000)
     session.commit()
     chat, long = ada.new_chat(), {"system_prompt": "ß" * 501}

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from sqlalchemy.orm import Session, scoped_session
-
 from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
@@ -11,6 +9,7 @@ from app.models.identity.user import User
 from app.models.operations.outbox import OutgoingMail
 from tests.auth.conftest import Browser
 from tests.chat.conftest import Door, ada, door, environment, provider
+from tests.support import Database
 from tests.support.people import CREDIT, give, person
 
 __all__ = ["ada", "door", "environment", "provider"]
@@ -47,9 +46,7 @@ def test_ones_own_limit_is_set_by_the_person_and_not_by_a_key(ada: Door) -> None
     ada.ask("hello")
 
 
-def test_a_member_asks_for_more_where_the_limit_was_met(
-    session: "scoped_session[Session]", door: Callable[..., Door]
-) -> None:
+def test_a_member_asks_for_more_where_the_limit_was_met(session: Database, door: Callable[..., Door]) -> None:
     owner, bob = person("owner").owner, person("bob").owner
     team = Account.open(owner, kind="team", name="Team")
     team.memberships.append(Membership(user=bob, role="member", monthly_limit_nanos=0))

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.billing.audit import audit
@@ -14,13 +13,14 @@ from app.models.catalog.setting import Setting
 from app.models.identity.api_key import ApiKey
 from app.payments import sweeper
 from tests.chat.conftest import Door
+from tests.support import Database
 from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture(autouse=True)
-def both_databases(database_kind: str, session: "scoped_session[Session]") -> Iterator[None]:
+def both_databases(database_kind: str, session: Database) -> Iterator[None]:
     """Whatever happens, every balance is explained."""
     yield
     db.session.rollback()

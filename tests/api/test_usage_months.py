@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.catalog.plan import Plan
@@ -13,10 +12,10 @@ from app.models.metering.usage_rollup import add_up
 from tests.admin.conftest import AdminClient, client_of, owner
 from tests.chat.conftest import Door
 from tests.documents.conftest import new
+from tests.support import Database
 
 __all__ = ["client_of", "owner"]
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
-Database = scoped_session[Session]
 EXAMPLES = {"Try": (5, 2), "Work": (100, 10), "All": (-1, "")}
 
 

@@ -7,11 +7,10 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.identity import password
-from tests.support import people
+from tests.support import Database, people
 from tests.support.client import form_token
 from tests.support.mailbox import Mailbox, body_of
 from tests.support.people import PASSWORD
@@ -67,7 +66,7 @@ def guest(new_browser: Callable[[], Browser]) -> Browser:
 
 
 @pytest.fixture
-def signed_in(new_browser: Callable[[], Browser], session: "scoped_session[Session]") -> Callable[..., Browser]:
+def signed_in(new_browser: Callable[[], Browser], session: Database) -> Callable[..., Browser]:
     """`signed_in("ada")`: a new person, in a browser of their own."""
 
     def enter(name: str, **details: object) -> Browser:

@@ -8,7 +8,6 @@ from typing import Any
 import pyotp
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.auth import forms
 from app.extensions import csrf, db
@@ -19,11 +18,11 @@ from app.models.identity.user import User
 from app.models.operations.outbox import OutgoingMail
 from tests.auth.conftest import Browser, PostOffice
 from tests.auth.test_passkeys import Device, environment, send
+from tests.support import Database
 from tests.support.people import PASSWORD
 
 __all__ = ["environment"]
 
-Database = scoped_session[Session]
 CHOSEN = "chosen by her who reads the mail"
 SECRET = pyotp.random_base32()
 TABLES = (User, ApiKey, Passkey, OutgoingMail)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from threading import Thread
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.allowance_refill import give_free_credits
 from app.models.billing.audit import audit
@@ -13,9 +12,9 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from tests.auth.conftest import Browser, PostOffice
+from tests.support import Database
 from tests.support.people import CREDIT, PASSWORD
 
-Database = scoped_session[Session]
 ADA = "ada@example.com"
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
@@ -76,11 +75,7 @@ def test_the_welcome_credit_comes_once(
 
 
 def test_another_spelling_of_the_mailbox_gets_nothing(
-    guest: Browser,
-    new_browser: Callable[[], Browser],
-    post_office: PostOffice,
-    session: Database,
-    welcome: None,
+    guest: Browser, new_browser: Callable[[], Browser], post_office: PostOffice, session: Database, welcome: None
 ) -> None:
     guest.sign_up("ada")
     guest.get(post_office.link_to(ADA))
@@ -95,11 +90,7 @@ def test_another_spelling_of_the_mailbox_gets_nothing(
 
 @pytest.mark.databases("sqlite", "postgresql")
 def test_two_spellings_that_are_verified_at_once_get_one_allowance(
-    guest: Browser,
-    new_browser: Callable[[], Browser],
-    post_office: PostOffice,
-    session: Database,
-    welcome: None,
+    guest: Browser, new_browser: Callable[[], Browser], post_office: PostOffice, session: Database, welcome: None
 ) -> None:
     second = new_browser()
     guest.sign_up("ada")
@@ -126,11 +117,7 @@ def verified(address: str) -> User:
 
 
 def test_nothing_comes_again_after_deletion(
-    guest: Browser,
-    new_browser: Callable[[], Browser],
-    post_office: PostOffice,
-    session: Database,
-    welcome: None,
+    guest: Browser, new_browser: Callable[[], Browser], post_office: PostOffice, session: Database, welcome: None
 ) -> None:
     guest.sign_up("ada")
     guest.get(post_office.link_to(ADA))

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.catalog.setting import Setting
@@ -14,9 +13,9 @@ from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from tests.auth.conftest import Browser, PostOffice
+from tests.support import Database
 from tests.support.people import PASSWORD
 
-Database = scoped_session[Session]
 BOB = "bob@example.com"
 
 

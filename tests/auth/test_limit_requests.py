@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.identity.account import Account
@@ -18,9 +17,8 @@ from app.models.metering.member_limit import member_limit
 from app.models.metering.refusal import Conflict
 from app.models.operations.outbox import OutgoingMail
 from tests.admin.conftest import AdminClient
-from tests.support import people
+from tests.support import Database, people
 
-Database = scoped_session[Session]
 CREDIT = 10**6
 
 

@@ -10,7 +10,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from rq.exceptions import StopRequested
 from rq.timeouts import JobTimeoutException
-from sqlalchemy.orm import Session, scoped_session
 
 import app.mailer as outbox
 from app.jobs import connect
@@ -20,10 +19,10 @@ from app.models.operations.outbox import OutgoingMail
 from app.notifications.recipients import owner
 from tests.auth.conftest import Browser
 from tests.conftest import nowhere
+from tests.support import Database
 from tests.support.mailbox import Mailbox, body_of
 from tests.support.people import PASSWORD
 
-Database = scoped_session[Session]
 ADA = "ada@example.com"
 
 

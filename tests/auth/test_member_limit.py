@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.audit import audit
@@ -20,11 +19,10 @@ from app.models.metering.member_limit import month_of, spent_by, spent_by_member
 from app.models.metering.refusal import Refusal
 from app.models.metering.usage_rollup import add_up
 from app.providers.base import Prompt, PromptMessage, TokenUsage
-from tests.support import people
+from tests.support import Database, people
 from tests.support.calls import reserve
 from tests.support.people import CREDIT
 
-Database = scoped_session[Session]
 COST = 6_250_000
 ANSWER = TokenUsage(uncached_input=500, output=500, source="reported")
 

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from sqlalchemy.orm import Session, scoped_session
 
 from app.addresses import ConfigurationError
 from app.config import from_environment
@@ -19,10 +18,9 @@ from app.models.catalog.setting import Setting
 from app.models.identity.user import User, UserSession
 from devserver.ports import free_port
 from tests.auth.conftest import Browser
-from tests.support import people
+from tests.support import Database, people
 from tests.support.running_app import await_that
 
-Database = scoped_session[Session]
 ADA = {"email": "Ada@example.com", "email_verified": True, "name": "Ada\n of www.example.com"}
 OIDC = {"OIDC_CLIENT_ID": "tollgate", "OIDC_CLIENT_SECRET": "a secret", "OIDC_NAME": "Example ID"}
 

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy.orm import Session, scoped_session
 from webauthn.helpers import bytes_to_base64url
 from werkzeug.test import TestResponse
 
@@ -23,9 +22,9 @@ from app.models.base import utcnow
 from app.models.identity.passkey import MOST_PASSKEYS, Passkey
 from app.models.identity.user import MailedToken, User, UserSession
 from tests.auth.conftest import Browser, PostOffice
+from tests.support import Database
 from tests.support.people import PASSWORD
 
-Database = scoped_session[Session]
 SITE, ORIGIN = "tollgate.example", "https://tollgate.example"
 PRESENT, VERIFIED, HAS_KEY = 0x01, 0x04, 0x40
 

@@ -5,15 +5,14 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.identity.user import MailedToken, User
 from app.models.operations.outbox import OutgoingMail
 from tests.auth.conftest import Browser, PostOffice
+from tests.support import Database
 from tests.support.people import PASSWORD
 
-Database = scoped_session[Session]
 NEW = "a quite new password"
 ADA = "ada@example.com"
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
@@ -18,10 +17,9 @@ from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
 from app.models.metering.usage import Usage
 from tests.auth.conftest import Browser, PostOffice
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT, PASSWORD
 
-Database = scoped_session[Session]
 ADA, NEW_ADDRESS = "ada@example.com", "ada@new.example.com"
 NEW = "a quite new password"
 

@@ -4,15 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.user import User, UserSession
 from tests.auth.conftest import Browser, PostOffice
+from tests.support import Database
 from tests.support.people import PASSWORD
 
-Database = scoped_session[Session]
 ELSEWHERE = (
     "//evil.example", "/\\evil.example", "https://evil.example", "/%2Fevil.example", "/%5cevil.example",
     "/%252fevil.example", "javascript:alert(1)", "\\\\evil.example", "/\t/evil.example", "evil.example", "",
@@ -187,10 +186,7 @@ def test_sign_ups_of_a_day_are_bounded(new_browser: Callable[[], Browser], sessi
 
 
 def test_a_sign_in_from_a_new_browser_is_told_by_mail(
-    signed_in: Callable[..., Browser],
-    new_browser: Callable[[], Browser],
-    post_office: PostOffice,
-    session: Database,
+    signed_in: Callable[..., Browser], new_browser: Callable[[], Browser], post_office: PostOffice, session: Database
 ) -> None:
     ada = signed_in("ada")
     User.with_email("ada@example.com").created_at -= timedelta(days=1)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.identity.account import Account
@@ -13,9 +12,9 @@ from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from tests.auth.conftest import Browser
+from tests.support import Database
 from tests.support.people import CREDIT, PASSWORD, person
 
-Database = scoped_session[Session]
 FIELD = r'name="shown_account" value="(\d+)"'
 ROLES = ("owner", "admin", "member")
 

@@ -6,15 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.api_key import ApiKey
 from app.models.identity.two_factor import secret_of
 from app.models.identity.user import MailedToken, User
 from tests.auth.conftest import Browser
+from tests.support import Database
 from tests.support.people import PASSWORD
 
-Database = scoped_session[Session]
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 

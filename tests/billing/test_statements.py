@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 from beancount import loader
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.identity.account import Account
 from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
-from tests.support import people
-
-Database = scoped_session[Session]
+from tests.support import Database, people
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.generation.jobs import add_up_calls
@@ -29,7 +28,7 @@ from app.models.metering.call_ending import NOTES
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import AccountDay
 from app.web.csv import BYTE_ORDER_MARK
-from tests.support import people
+from tests.support import Database, people
 from tests.support.peak_memory import with_peak
 from tests.support.people import CREDIT, PASSWORD
 
@@ -38,13 +37,13 @@ NUMBERS = itertools.count()
 
 
 @pytest.fixture
-def offered(session: "scoped_session[Session]") -> tuple[AIModel, ModelPrice]:
+def offered(session: Database) -> tuple[AIModel, ModelPrice]:
     model = people.model("gpt-test")
     return model, model.prices[0]
 
 
 @pytest.fixture
-def spend(session: "scoped_session[Session]", offered: tuple[AIModel, ModelPrice]) -> Callable[..., Usage]:
+def spend(session: Database, offered: tuple[AIModel, ModelPrice]) -> Callable[..., Usage]:
     """`spend(account, credits, days=ago)`: a call that was paid from the credits."""
 
     def call(account: Account, credits: int, *, days: int = 0, user_id: int | None = None) -> Usage:
@@ -80,7 +79,7 @@ def test_the_usage_page_adds_up_the_period(client: FlaskClient, spend: Callable[
 
 
 def test_the_page_says_the_same_of_days_that_are_added_up(
-    client: FlaskClient, spend: Callable[..., Usage], session: "scoped_session[Session]"
+    client: FlaskClient, spend: Callable[..., Usage], session: Database
 ) -> None:
     ada = people.person("ada", credits=100 * CREDIT)
     for credits, days in ((3, 0), (4, 5), (2, 5), (90, 40)):
@@ -96,7 +95,7 @@ def test_the_page_says_the_same_of_days_that_are_added_up(
     assert "Tides" in " ".join(after)
 
 
-def chat_of(account: Account, session: "scoped_session[Session]") -> int:
+def chat_of(account: Account, session: Database) -> int:
     chat = Chat(account_id=account.id, user_id=account.memberships[0].user_id, title="Tides", model="gpt-test")
     session.add(chat)
     session.flush()
@@ -118,7 +117,7 @@ def test_another_period_can_be_chosen(client: FlaskClient, spend: Callable[..., 
 
 
 def test_a_member_sees_their_own_use_and_an_owner_everybodys(
-    client: FlaskClient, session: "scoped_session[Session]", spend: Callable[..., Usage]
+    client: FlaskClient, session: Database, spend: Callable[..., Usage]
 ) -> None:
     ada, bob = people.person("ada", credits=100 * CREDIT), people.person("bob")
     bobs = bob.memberships[0].user_id
@@ -242,7 +241,7 @@ def test_billing_says_how_long_the_balance_lasts(client: FlaskClient, spend: Cal
 
 
 def test_the_list_of_calls_is_as_long_as_it_says(
-    client: FlaskClient, spend: Callable[..., Usage], session: "scoped_session[Session]"
+    client: FlaskClient, spend: Callable[..., Usage], session: Database
 ) -> None:
     ada = people.person("ada", credits=100 * CREDIT)
     for days in (0, 3, 3, 40):
@@ -276,7 +275,7 @@ def test_a_malformed_moment_is_no_fault(client: FlaskClient, spend: Callable[...
 
 
 def test_a_long_export_is_read_a_few_rows_at_a_time(
-    client: FlaskClient, offered: tuple[AIModel, ModelPrice], session: "scoped_session[Session]"
+    client: FlaskClient, offered: tuple[AIModel, ModelPrice], session: Database
 ) -> None:
     """3,000 calls are 15 MB as objects, and 2 MB as lines of the page."""
     ada, now = people.person("ada"), utcnow()

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT, Heard, heard
 from tests.support.provider_server import ProviderServer
 
@@ -58,7 +57,7 @@ class Door:
 
 
 @pytest.fixture
-def door(client: FlaskClient, session: "scoped_session[Session]") -> Callable[..., Door]:
+def door(client: FlaskClient, session: Database) -> Callable[..., Door]:
     """`door("ada", allowance=..., credits=...)`: a person's key; models are made on the way."""
     people.model()
 

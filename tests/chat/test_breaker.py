@@ -2,7 +2,6 @@
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -15,6 +14,7 @@ from app.models.operations.outbox import OutgoingMail
 from tests.auth.conftest import Browser
 from tests.chat.conftest import Door
 from tests.gateway.conftest import PATHS, body_of
+from tests.support import Database
 from tests.support.people import CREDIT, model
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
@@ -22,7 +22,7 @@ FAR_TOO_MUCH = 900 * CREDIT
 
 
 @pytest.fixture
-def account(session: "scoped_session[Session]", ada: Door) -> Account:
+def account(session: Database, ada: Door) -> Account:
     return db.session.scalars(select(Account).where(Account.name == "Ada")).one()
 
 

@@ -5,7 +5,6 @@ from urllib.parse import unquote
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.base import utcnow
@@ -14,19 +13,19 @@ from app.models.catalog.ordinary_answer import first_affordable, per_answer
 from app.models.chat.chat import Chat, Message
 from app.models.documents.document import Document
 from app.models.identity.account import Account
-from tests.support import people
+from tests.support import Database, people
 from tests.support.client import form_token
 from tests.support.people import PASSWORD
 
 
 @pytest.fixture
-def ada(session: "scoped_session[Session]") -> Account:
+def ada(session: Database) -> Account:
     people.model()
     return people.person("ada")
 
 
 @pytest.fixture
-def chat(session: "scoped_session[Session]", ada: Account) -> Chat:
+def chat(session: Database, ada: Account) -> Chat:
     """A question with two answers, the first of which was asked about again."""
     kept = Chat(account_id=ada.id, user_id=ada.memberships[0].user_id, model="gpt-test", title="Ferry names!")
     session.add(kept)
@@ -39,9 +38,7 @@ def chat(session: "scoped_session[Session]", ada: Account) -> Chat:
     return kept
 
 
-def said(
-    session: "scoped_session[Session]", chat: Chat, role: str, content: str, parent: Message | None = None
-) -> Message:
+def said(session: Database, chat: Chat, role: str, content: str, parent: Message | None = None) -> Message:
     message = Message(account_id=chat.account_id, chat_id=chat.id, role=role, content=content, model="gpt-test")
     message.parent_id = parent.id if parent else None
     session.add(message)
@@ -85,9 +82,7 @@ def test_siblings_are_versions_of_each_other(chat: Chat) -> None:
     assert chat.versions() == {first: [first, second], second: [first, second]}
 
 
-def test_another_version_is_shown_with_what_followed_it(
-    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
-) -> None:
+def test_another_version_is_shown_with_what_followed_it(browser_of_ada: Browser, chat: Chat, session: Database) -> None:
     first, second = sorted(chat.versions())
     assert browser_of_ada.post(f"/chat/{chat.id}/version", message_id=second) == 303
     session.refresh(chat)
@@ -97,9 +92,7 @@ def test_another_version_is_shown_with_what_followed_it(
     assert contents(chat) == ["A name?", "Halcyon", "Why?"]
 
 
-def test_a_version_of_another_chat_is_not_found(
-    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
-) -> None:
+def test_a_version_of_another_chat_is_not_found(browser_of_ada: Browser, chat: Chat, session: Database) -> None:
     other = Chat(account_id=chat.account_id, user_id=chat.user_id, model="gpt-test")
     session.add(other)
     session.flush()
@@ -110,7 +103,7 @@ def test_a_version_of_another_chat_is_not_found(
 
 @pytest.mark.parametrize(("action", "mark"), [("pin", "pinned_at"), ("archive", "archived_at")])
 def test_a_mark_is_set_and_taken_away(
-    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]", action: str, mark: str
+    browser_of_ada: Browser, chat: Chat, session: Database, action: str, mark: str
 ) -> None:
     browser_of_ada.post(f"/chat/{chat.id}/{action}")
     session.refresh(chat)
@@ -128,9 +121,7 @@ def test_a_search_leads_to_what_was_said_in_any_version(browser_of_ada: Browser,
     assert "No matches" in browser_of_ada.client.get("/chat/search?q=zebra").text
 
 
-def test_instructions_and_length_are_kept(
-    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
-) -> None:
+def test_instructions_and_length_are_kept(browser_of_ada: Browser, chat: Chat, session: Database) -> None:
     path = f"/chat/{chat.id}/settings"
     assert browser_of_ada.post(path, system_prompt=" Be brief.\r\nAlways. ", max_output_tokens="300") == 303
     session.refresh(chat)
@@ -146,9 +137,7 @@ def test_instructions_that_are_too_long_are_refused(browser_of_ada: Browser, cha
     assert browser_of_ada.post(f"/chat/{chat.id}/settings", system_prompt="x" * 300_000) == 400
 
 
-def test_an_export_to_read_has_the_shown_branch(
-    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
-) -> None:
+def test_an_export_to_read_has_the_shown_branch(browser_of_ada: Browser, chat: Chat, session: Database) -> None:
     session.query(AIModel).filter_by(name="gpt-test").update({"title": "GPT Test"})
     session.commit()
     answer = browser_of_ada.client.get(f"/chat/{chat.id}/export.md")
@@ -156,7 +145,7 @@ def test_an_export_to_read_has_the_shown_branch(
     assert answer.text == "# Ferry names!\n\n## You\n\nA name?\n\n## GPT Test\n\nHalcyon\n\n## You\n\nWhy?\n"
 
 
-def test_a_new_chat_begins_with_a_model_that_the_balance_affords(session: "scoped_session[Session]") -> None:
+def test_a_new_chat_begins_with_a_model_that_the_balance_affords(session: Database) -> None:
     offers = [
         (sold, sold.prices[0])
         for sold in (people.model("dear", dollars_out="100"), people.model("cheap", dollars_out="1"))
@@ -167,9 +156,7 @@ def test_a_new_chat_begins_with_a_model_that_the_balance_affords(session: "scope
     assert first_affordable([], 0) is None
 
 
-def test_an_exports_name_keeps_its_script(
-    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
-) -> None:
+def test_an_exports_name_keeps_its_script(browser_of_ada: Browser, chat: Chat, session: Database) -> None:
     for title, name in (
         ("Привет, 東京!", "привет-東京"),
         ("हिन्दी: कविता", "हिन्दी-कविता"),
@@ -182,9 +169,7 @@ def test_an_exports_name_keeps_its_script(
         assert unquote(head.rpartition("''")[2]) == f"{name}.json"
 
 
-def test_an_export_as_json_has_every_branch(
-    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
-) -> None:
+def test_an_export_as_json_has_every_branch(browser_of_ada: Browser, chat: Chat, session: Database) -> None:
     chat.title = "Имена паромов"
     session.commit()
     text = browser_of_ada.client.get(f"/chat/{chat.id}/export.json").text
@@ -213,7 +198,7 @@ def test_a_folder_holds_its_chats_and_goes_with_the_last(browser_of_ada: Browser
 
 
 def test_a_folder_gets_another_name_and_nobody_elses_does(
-    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+    browser_of_ada: Browser, chat: Chat, session: Database
 ) -> None:
     eve = people.person("eve")
     hers = Chat(account_id=eve.id, user_id=eve.memberships[0].user_id, model="gpt-test", folder="Work")
@@ -238,7 +223,7 @@ def test_a_folders_name_is_bounded(browser_of_ada: Browser, chat: Chat) -> None:
 
 
 def test_a_chat_is_about_a_document_of_its_persons_until_it_is_not(
-    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+    browser_of_ada: Browser, chat: Chat, session: Database
 ) -> None:
     eve = people.person("eve")
     mine, hers = (
@@ -258,7 +243,7 @@ def test_a_chat_is_about_a_document_of_its_persons_until_it_is_not(
 
 
 def test_all_chats_are_deleted_at_once_and_nobody_elses(
-    client: FlaskClient, session: "scoped_session[Session]", ada: Account, chat: Chat
+    client: FlaskClient, session: Database, ada: Account, chat: Chat
 ) -> None:
     bob = people.person("bob")
     for owner, title in ((ada, "Archived"), (bob, "Bob's")):

@@ -3,16 +3,15 @@
 import threading
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.chat.chat import Chat, Message
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
+from tests.support import Database
 from tests.support.people import heard
 from tests.support.provider_server import ProviderServer
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
-Database = scoped_session[Session]
 
 
 def contents(person: Door, chat: str) -> list[str]:

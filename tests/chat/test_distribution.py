@@ -9,17 +9,15 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from sqlalchemy import text
-from sqlalchemy.orm import Session, scoped_session
 
 from app.db.distribution import ACROSS, SPREAD
 from app.extensions import db
 from app.models.billing.audit import audit
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.databases("postgresql")
-Database = scoped_session[Session]
 STAND_INS = """
 CREATE TABLE placed (name regclass PRIMARY KEY, spread_by text);
 CREATE FUNCTION place(asked regclass, spread_by text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN

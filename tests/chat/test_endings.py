@@ -4,18 +4,15 @@ import json
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.catalog.ai_model import AIModel
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT, Heard
 from tests.support.provider_server import ProviderServer
-
-Database = scoped_session[Session]
 
 
 def sent(provider: ProviderServer) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.catalog.plan import Plan
@@ -12,11 +11,10 @@ from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT, heard
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
-Database = scoped_session[Session]
 
 
 def begin(door: Door, content: str, **fields: object) -> TestResponse:

@@ -5,7 +5,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
@@ -14,12 +13,11 @@ from app.models.catalog.price import ModelPrice
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
-Database = scoped_session[Session]
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.catalog.ai_model import AIModel
@@ -16,11 +15,9 @@ from app.models.chat.chat import Message
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT, Heard, heard
 from tests.support.provider_server import ProviderServer
-
-Database = scoped_session[Session]
 
 
 def go_on(door: Door, of: Heard, **body: object) -> Heard:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.generation import registry
 from app.generation.text_checkpoint import MESSAGES
@@ -19,11 +18,11 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.test_guests import Guest, free, guest, house, new_guest, quick_passwords
+from tests.support import Database
 from tests.support.people import heard
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
-Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 __all__ = ["free", "guest", "new_guest", "quick_passwords"]
 TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.extensions import db
@@ -21,10 +20,9 @@ from app.models.identity.guest_account import guest_actor, open_guest_account
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from tests.auth.conftest import Browser, quick_passwords
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT, Heard, heard
 
-Database = scoped_session[Session]
 __all__ = ["quick_passwords"]
 
 

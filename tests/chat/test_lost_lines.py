@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import make_url, text
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.generation import registry
@@ -18,13 +17,13 @@ from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from app.payments import sweeper
 from tests.chat.conftest import Door
+from tests.support import Database
 from tests.support.distant import DistantServer
 from tests.support.people import heard
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("postgresql")
-Database = scoped_session[Session]
 RESERVES, TRIPS = 3, 4
 """Of a message that finds everything open and prepared: who asks, the conversation, reserve, settle."""
 

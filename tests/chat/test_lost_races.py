@@ -15,7 +15,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -30,7 +29,7 @@ from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import Reservation, reserve_with, settle_with
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
-from tests.support import people
+from tests.support import Database, people
 from tests.support.environment import SWITCHES
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -38,7 +37,6 @@ AT_ONCE, SETTLING = 6, 4
 PROMPT = Prompt("gpt-test", (PromptMessage("user", "hi"),), 256)
 MONEY_FOR_ONE = (len("hi") + 32) * 2500 + 256 * 10_000
 ANSWER = TokenUsage(uncached_input=10, output=10, source="reported")
-Database = scoped_session[Session]
 
 
 @pytest.fixture

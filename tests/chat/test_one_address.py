@@ -8,21 +8,19 @@ from datetime import timedelta
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.catalog.plan import Plan
 from app.models.chat.chat import Chat, Message
 from app.models.metering.usage import Usage
 from app.payments.sweeper import sweep
-from tests.support import people
+from tests.support import Database, people
 from tests.support.cuttable import CuttableLine
 from tests.support.people import CREDIT, parsed
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
 pytestmark = pytest.mark.databases("postgresql")
-Database = scoped_session[Session]
 READERS = 4
 TOKENS = 60
 WHOLE = "".join(f"word{number} " for number in range(TOKENS))

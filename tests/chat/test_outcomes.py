@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from flask import current_app
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.catalog.ai_model import AIModel
@@ -15,12 +14,12 @@ from app.models.chat.chat import Message
 from app.models.metering.usage import Usage
 from app.providers.base import TokenUsage
 from tests.chat.conftest import Door
+from tests.support import Database
 from tests.support.people import CREDIT, Heard
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
-Database = scoped_session[Session]
 
 
 @pytest.fixture

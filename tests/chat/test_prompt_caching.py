@@ -4,16 +4,14 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import Database, people
 from tests.support.provider_server import ProviderServer
 
-Database = scoped_session[Session]
 LONG = "What do you make of this? " * 200
 MARK = {"type": "ephemeral"}
 

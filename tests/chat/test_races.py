@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
-from tests.support import people
+from tests.support import Database, people
 from tests.support.databases import Databases
 from tests.support.distant import DistantServer
 from tests.support.provider_server import ProviderServer
@@ -35,7 +34,7 @@ def running(start_app: object, environment: dict[str, str]) -> Iterator[tuple[Ru
 
 
 @pytest.fixture
-def rules(app: Flask, session: "scoped_session[Session]") -> None:
+def rules(app: Flask, session: Database) -> None:
     """A model on sale; no overdraft, and as many calls at once as anybody likes."""
     people.model()
     Setting.put("overdraft", 0)
@@ -54,7 +53,7 @@ def environment(environment: dict[str, str], all_databases: Databases, database_
 
 
 def test_of_fifty_sends_with_money_for_one_exactly_one_is_accepted(
-    running: tuple[RunningApp, ProviderServer], rules: None, session: "scoped_session[Session]"
+    running: tuple[RunningApp, ProviderServer], rules: None, session: Database
 ) -> None:
     web, _provider = running
     with ThreadPoolExecutor(AT_ONCE) as crowd:
@@ -68,7 +67,7 @@ def test_of_fifty_sends_with_money_for_one_exactly_one_is_accepted(
     assert session.query(Account).filter(Account.credits_nanos < 0).count() == 0
 
 
-def sends(web: RunningApp, name: str, session: "scoped_session[Session]") -> list[object]:
+def sends(web: RunningApp, name: str, session: Database) -> list[object]:
     """As many sends of one account as there are at once, each in a chat of its own."""
     account = people.person(name, **(LIMITED if int(name[-1]) % 2 else {"credits": MONEY_FOR_ONE}))
     account.daily_limit_nanos, account.window_hours, account.window_limit_nanos = None, 12, MONEY_FOR_ONE
@@ -86,6 +85,6 @@ def sends(web: RunningApp, name: str, session: "scoped_session[Session]") -> lis
     return [send_to(address) for address in addresses]
 
 
-def open_calls(session: "scoped_session[Session]") -> int:
+def open_calls(session: Database) -> int:
     session.rollback()
     return session.query(Usage).filter_by(state="running").count()

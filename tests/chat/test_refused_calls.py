@@ -7,7 +7,6 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy.exc import TimeoutError as NoConnection
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.generation.jobs import forget_refused_calls
@@ -16,11 +15,10 @@ from app.models.identity.account import Account
 from app.models.metering.refusal import Attempt, Refusal
 from app.models.operations.refused_call import MOST_A_DAY, RefusalCount, RefusedCall
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
-Database = scoped_session[Session]
 
 
 def kept(session: Database) -> list[RefusedCall]:

@@ -3,12 +3,12 @@
 import random
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
 from app.models.catalog.ai_model import AIModel
 from tests.chat.conftest import Door
+from tests.support import Database
 from tests.support.people import Heard, heard
 from tests.support.provider_server import ProviderServer
 
@@ -27,7 +27,7 @@ def roles_sent(provider: ProviderServer) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_no_history_breaks_the_form_of_a_prompt(
-    ada: Door, provider: ProviderServer, session: scoped_session[Session], seed: int
+    ada: Door, provider: ProviderServer, session: Database, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311
     model = session.query(AIModel).filter_by(name="gpt-test").one()

@@ -1,17 +1,15 @@
 """The tier that really served a call prices it, at the tiers that the price list has, never above the reservation."""
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
 from app.models.catalog.ai_model import AIModel
 from tests.chat.conftest import Door
 from tests.chat.test_endings import QUESTION, answered_by, call_of
-from tests.support import people
+from tests.support import Database, people
 from tests.support.provider_server import ProviderServer
 
-Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.catalog.ai_model import AIModel
@@ -16,10 +15,9 @@ from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
+from tests.support import Database
 from tests.support.pictures import png
 from tests.support.provider_server import ProviderServer
-
-Database = scoped_session[Session]
 
 
 def change(person: Door, chat: str, is_shared: bool) -> TestResponse:

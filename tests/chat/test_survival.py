@@ -8,20 +8,18 @@ from functools import partial
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.catalog.plan import Plan
 from app.models.chat.chat import Message
 from app.models.metering.usage import Usage
 from app.payments.sweeper import LEASE, sweep
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
-Database = scoped_session[Session]
 AT_ONCE = 4
 
 
@@ -138,10 +136,7 @@ def test_a_deploy_ends_its_streams_in_time_and_charges_nothing(
 
 
 def test_an_answer_is_followed_and_stopped_from_another_process(
-    start_app: Callable[..., RunningApp],
-    provider: ProviderServer,
-    read: Callable[[str], Reader],
-    session: Database,
+    start_app: Callable[..., RunningApp], provider: ProviderServer, read: Callable[[str], Reader], session: Database
 ) -> None:
     other = start_app("web", OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=provider.openai_url)
     reader = read("hello")

@@ -5,7 +5,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.titles import write_title
 from app.jobs import QUEUE, connect
@@ -15,13 +14,12 @@ from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.chat.test_chat_actions import Browser
-from tests.support import people
+from tests.support import Database, people
 from tests.support.client import form_token
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that
 
-Database = scoped_session[Session]
 WISH = {"model": "gpt-test", "write_title": True}
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
@@ -19,9 +18,9 @@ from tests.admin.conftest import AdminClient
 from tests.chat.conftest import Door
 from tests.clients.conftest import Installed
 from tests.clients.tools import await_server, call_of, put_on_sale
+from tests.support import Database
 from tests.support.people import CREDIT
 
-Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 PACKAGES = ("xllamacpp==2026.10.11549", "gguf==0.19.0")
 PROGRAM = Path(__file__).parent / "programs" / "tiny_llama.py"

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
@@ -17,9 +16,9 @@ from tests.admin.conftest import AdminClient
 from tests.chat.conftest import Door
 from tests.clients.conftest import Installed
 from tests.clients.tools import PROGRAMS, await_server, call_of, put_on_sale
+from tests.support import Database
 from tests.support.people import CREDIT
 
-Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 TORCH = "torch==2.13.0"
 PACKAGES = {

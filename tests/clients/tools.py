@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import requests
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
@@ -24,7 +23,7 @@ from devserver import processes
 from devserver.ports import free_port
 from devserver.procfile import PROJECT
 from tests.admin.conftest import AdminClient
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT, Heard
 from tests.support.pictures import png
 from tests.support.running_app import RunningApp
@@ -44,7 +43,7 @@ class Gateway:
     url: str
     key: str
     folder: Path
-    session: "scoped_session[Session]"
+    session: Database
 
     def environment(self, model: str, **more: str) -> dict[str, str]:
         """The two variables of each vendor's clients, and which model the program is to ask."""
@@ -102,7 +101,7 @@ def await_server(address: str, log: Path, seconds: float = 120) -> None:
         time.sleep(0.2)
 
 
-def put_on_sale(owner: AdminClient, session: "scoped_session[Session]", url: str, name: str, window: int) -> AIModel:
+def put_on_sale(owner: AdminClient, session: Database, url: str, name: str, window: int) -> AIModel:
     """A model of "My own server": the row that is there gets its address, then a model and a price are typed."""
     row = session.query(ProviderAccount).filter_by(name="My own server").one()
     assert owner.fill(f"/admin/provider/edit/?id={row.id}", base_url=f"{url}/v1").status_code == 302
@@ -116,7 +115,7 @@ def put_on_sale(owner: AdminClient, session: "scoped_session[Session]", url: str
     return model
 
 
-def call_of(session: "scoped_session[Session]", stream: Heard) -> Usage:
+def call_of(session: Database, stream: Heard) -> Usage:
     session.expire_all()
     return session.get_one(Usage, int(stream.start["call_id"]))
 
@@ -129,12 +128,7 @@ def is_there(url: str) -> bool:
 
 
 @pytest.fixture
-def gateway(
-    agent: str,
-    start_app: Callable[..., RunningApp],
-    session: "scoped_session[Session]",
-    tmp_path: Path,
-) -> Iterator[Gateway]:
+def gateway(agent: str, start_app: Callable[..., RunningApp], session: Database, tmp_path: Path) -> Iterator[Gateway]:
     """ada's address and key, with a model of each vendor; afterwards every figure adds up."""
     for name, kind in zip(MODELS, ("openai", "anthropic"), strict=True):
         listed = people.AIModel.named(name)

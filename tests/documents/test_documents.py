@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import insert, select, update
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -16,9 +15,8 @@ from app.models.identity.account import Account
 from app.models.identity.user import User
 from tests.chat.conftest import Door
 from tests.documents.conftest import new
+from tests.support import Database
 from tests.support.peak_memory import with_peak
-
-Database = scoped_session[Session]
 
 
 def save(person: Door, document: str, content: str, revision: int) -> dict:

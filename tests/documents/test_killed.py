@@ -9,19 +9,17 @@ import pytest
 import requests
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.documents.document import Revision
 from app.models.metering.usage import Usage
 from app.payments.sweeper import sweep
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
-Database = scoped_session[Session]
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.documents import DocumentRequest, parted
 from app.generation.text_checkpoint import REVISIONS, KeptText
@@ -21,10 +20,10 @@ from app.models.metering.usage import Usage
 from tests.billing.test_usage_pages import signed_in
 from tests.chat.conftest import Door
 from tests.documents.conftest import new
+from tests.support import Database
 from tests.support.people import Heard, heard
 from tests.support.provider_server import ProviderServer
 
-Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 

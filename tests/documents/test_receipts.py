@@ -5,12 +5,12 @@ from math import ceil
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
+from tests.support import Database
 from tests.support.people import Heard, heard
 from tests.support.provider_server import ProviderServer
 
@@ -28,7 +28,7 @@ OPERATIONS: list[tuple[str, str, dict[str, Any]]] = [
 
 
 def test_every_operation_is_charged_as_its_receipt_says(
-    ada: Door, document: str, session: "scoped_session[Session]", provider: ProviderServer
+    ada: Door, document: str, session: Database, provider: ProviderServer
 ) -> None:
     provider.configure(text="Drei Hände 🐠 and some more", cached=7)
     places = {"document": document, "chat": ada.new_chat()}
@@ -46,7 +46,7 @@ def test_every_operation_is_charged_as_its_receipt_says(
     assert audit_calls().all() == []
 
 
-def check_receipt(ada: Door, session: "scoped_session[Session]", name: str, told: int, answer: Heard) -> None:
+def check_receipt(ada: Door, session: Database, name: str, told: int, answer: Heard) -> None:
     session.rollback()
     call = session.get_one(Usage, int(answer.end["call_id"]))
     receipt = ada.call("GET", f"/usage/calls/{call.id}").json

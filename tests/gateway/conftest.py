@@ -9,11 +9,10 @@ import httpx2
 import openai
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from tests.chat.conftest import environment, provider
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 
 __all__ = ["environment", "provider"]
@@ -57,7 +56,7 @@ def events_of(answer: TestResponse) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def program(client: FlaskClient, session: "scoped_session[Session]") -> Callable[..., Program]:
+def program(client: FlaskClient, session: Database) -> Callable[..., Program]:
     """`program("ada", credits=...)`: a person's key; a model of each vendor is made on the way."""
     people.model(OPENAI_MODEL, takes_images=True)
     people.model(ANTHROPIC_MODEL, kind="anthropic", takes_images=True)

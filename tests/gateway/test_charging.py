@@ -9,20 +9,18 @@ from pathlib import Path
 
 import pytest
 import requests
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.identity.api_key import ApiKey
 from app.models.metering.usage import Usage
 from tests.chat.conftest import environment, provider
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp
 
 __all__ = ["environment", "provider"]
 PAGE = (Path(__file__).parents[2] / "docs" / "charging.md").read_text()
-Database = scoped_session[Session]
 
 
 @pytest.fixture

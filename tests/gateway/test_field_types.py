@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.gateway.prompts import GatewayRequest
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.refusal import InvalidRequest, Refusal
 from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program
+from tests.support import Database
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 
@@ -159,7 +159,7 @@ def fields_told(dialect: str, body: dict[str, Any], model: AIModel) -> set[str]:
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
 @pytest.mark.parametrize(("dialect", "form"), [*zip(WHOLE, WHOLE, strict=True), ("chat", "responses")])
 def test_a_wrong_type_anywhere_is_told_by_its_field(
-    app: Flask, session: "scoped_session[Session]", dialect: str, form: str, kind: str
+    app: Flask, session: Database, dialect: str, form: str, kind: str
 ) -> None:
     provider = ProviderAccount(kind=kind, name="p")
     shown = {"takes_images": True, "is_reasoning": True, "max_output_tokens": 4096}

@@ -11,11 +11,10 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.metering.usage import Usage
 from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 from tests.support.pictures import png
 from tests.support.provider_server import ProviderServer
@@ -43,9 +42,7 @@ def in_a_thread(waiting: Coroutine[Any, Any, Any]) -> Any:
 
 
 @pytest.fixture
-def served(
-    start_app: Callable[..., RunningApp], session: "scoped_session[Session]"
-) -> tuple[Packages, "scoped_session[Session]"]:
+def served(start_app: Callable[..., RunningApp], session: Database) -> tuple[Packages, Database]:
     """ada's clients in front of a running web process."""
     people.model(OPENAI_MODEL, takes_images=True)
     people.model(ANTHROPIC_MODEL, kind="anthropic", takes_images=True)
@@ -54,7 +51,7 @@ def served(
     return Packages(web.url, key), session
 
 
-def newest_call(session: "scoped_session[Session]") -> Usage:
+def newest_call(session: Database) -> Usage:
     session.rollback()
     return session.query(Usage).order_by(Usage.id.desc()).first()
 

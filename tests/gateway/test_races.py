@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.gateway.conftest import PATHS, body_of
-from tests.support import people
+from tests.support import Database, people
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
@@ -32,7 +31,7 @@ def running(start_app: object, environment: dict[str, str]) -> Iterator[RunningA
 
 
 def test_of_fifty_calls_with_money_for_one_exactly_one_is_accepted(
-    running: RunningApp, app: Flask, session: "scoped_session[Session]"
+    running: RunningApp, app: Flask, session: Database
 ) -> None:
     people.model()
     Setting.put("overdraft", 0)
@@ -58,6 +57,6 @@ def call(web: RunningApp, key: str, dialect: str, is_stream: bool) -> int:
     return requests.post(f"{web.url}{PATHS[dialect]}", json=body, headers=headers, timeout=60).status_code
 
 
-def open_calls(session: "scoped_session[Session]") -> int:
+def open_calls(session: Database) -> int:
     session.rollback()
     return session.query(Usage).filter_by(state="running").count()

@@ -4,14 +4,13 @@ import os
 from random import Random
 from typing import Any
 
-from sqlalchemy.orm import Session, scoped_session
-
 from app.extensions import db
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
 from app.models.catalog.setting import Setting
 from app.models.metering.usage import Usage
 from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program, body_of
+from tests.support import Database
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that
 
@@ -53,7 +52,7 @@ def ask(program: Program, chance: Random) -> int:
 
 
 def test_no_random_stream_costs_more_than_was_reserved(
-    ada: Program, provider: ProviderServer, session: "scoped_session[Session]"
+    ada: Program, provider: ProviderServer, session: Database
 ) -> None:
     Setting.put("ratelimit_enabled", False)
     Setting.put("absorbed_daily", 10**15)

@@ -5,7 +5,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.gateway.errors import PASSING
@@ -19,7 +18,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from tests.gateway.conftest import HELLO, OPENAI_MODEL, Program, chat_error, message_error
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 
@@ -158,7 +157,7 @@ def test_a_refusal_is_raised_as_the_packages_know_it(
     code: str,
     program: Callable[..., Program],
     packages: Any,
-    session: "scoped_session[Session]",
+    session: Database,
     provider: ProviderServer,
     monkeypatch: pytest.MonkeyPatch,
     require_verified_email: Callable[..., None],

@@ -8,7 +8,6 @@ import anthropic
 import openai
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import Plan
@@ -24,6 +23,7 @@ from tests.gateway.conftest import (
     events_of,
     message_error,
 )
+from tests.support import Database
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 
@@ -82,7 +82,7 @@ def test_what_can_change_the_price_is_refused_by_name(
 
 
 def test_an_operation_that_is_off_or_of_another_plan_is_refused(
-    ada: Program, provider: ProviderServer, session: "scoped_session[Session]"
+    ada: Program, provider: ProviderServer, session: Database
 ) -> None:
     row = session.query(OperationRow).filter_by(name="gateway").one()
     row.minimum_plan = session.query(Plan).filter_by(name="Pro").one()
@@ -215,7 +215,7 @@ def test_a_response_that_fails_keeps_the_identity_it_began_with(
 
 
 def test_a_limit_is_lowered_to_what_is_affordable_and_told(
-    program: Callable[..., Program], provider: ProviderServer, session: "scoped_session[Session]"
+    program: Callable[..., Program], provider: ProviderServer, session: Database
 ) -> None:
     Setting.put("overdraft", 0)
     session.commit()

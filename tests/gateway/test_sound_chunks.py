@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.gateway.openai_chat import whole_completion
@@ -13,6 +12,7 @@ from app.generation.wire_call import unseen_text
 from app.models.metering.usage import Usage
 from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program, events_of
 from tests.gateway.test_wild_streams import told_by_package
+from tests.support import Database
 from tests.support.provider_server import ProviderServer
 
 Calls = list[tuple[str, str]]
@@ -115,9 +115,7 @@ ODD: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("dialect", PATHS)
-def test_what_is_odd_breaks_no_answer(
-    ada: Program, provider: ProviderServer, session: "scoped_session[Session]", dialect: str
-) -> None:
+def test_what_is_odd_breaks_no_answer(ada: Program, provider: ProviderServer, session: Database, dialect: str) -> None:
     end = {
         "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 9, "completion_tokens": 3},
@@ -160,9 +158,7 @@ ODD_EVENTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("dialect", PATHS)
-def test_an_odd_event_breaks_no_answer(
-    ada: Program, provider: ProviderServer, session: "scoped_session[Session]", dialect: str
-) -> None:
+def test_an_odd_event_breaks_no_answer(ada: Program, provider: ProviderServer, session: Database, dialect: str) -> None:
     begin = {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 9, "output_tokens": 1}}}
     text = block("delta", 0, delta={"type": "text_delta", "text": "Hello"})
     end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.generation.call import CallOptions, Context, begin, collect, estimate
@@ -22,14 +21,13 @@ from app.payments.sweeper import sweep
 from app.providers.base import ProviderError
 from tests.chat.conftest import Door
 from tests.conftest import app_in, close
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import heard
 from tests.support.provider_server import ProviderServer
 from tests.support.test_apps import made_apps
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 ONCE = {"Idempotency-Key": "one"}
-Database = scoped_session[Session]
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -19,11 +18,11 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.reservation import Receipt, settle
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support import Database
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model, person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
-Database = scoped_session[Session]
 BORN = "2026-01-31T12:00:00"
 
 

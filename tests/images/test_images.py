@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.audit import audit
@@ -19,10 +18,10 @@ from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.images.conftest import GOOGLE, OPENAI, price_of
+from tests.support import Database
 from tests.support.image_server import ImageServer, png
 from tests.support.people import CREDIT, Heard, heard
 
-Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 VENDORS = [(OPENAI, "low", "1024x1024"), (GOOGLE, "standard", "1K")]
 IN_ALL = 20 * 5_000 + 1_000 * 30_000

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
@@ -19,13 +18,12 @@ from app.models.metering.usage import Usage
 from app.payments.sweeper import sweep
 from tests.chat.conftest import Door
 from tests.images.conftest import GOOGLE, OPENAI, price_of
-from tests.support import people
+from tests.support import Database, people
 from tests.support.image_server import ImageServer
 from tests.support.people import CREDIT, Heard, heard
 from tests.support.running_app import RunningApp, await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
-Database = scoped_session[Session]
 
 
 def calls(session: Database) -> list[Usage]:

@@ -9,7 +9,6 @@ import pytest
 import requests
 from flask import Flask
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.admin.image_prices import alarms
 from app.models.base import utctoday
@@ -25,12 +24,11 @@ from app.providers.demo import DemoProvider
 from tests.chat.conftest import Door
 from tests.images.conftest import GOOGLE, OPENAI, price_of
 from tests.images.test_images import IN_ALL, make
-from tests.support import people
+from tests.support import Database, people
 from tests.support.image_server import ImageServer
 from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp
 
-Database = scoped_session[Session]
 FAULTS = ("ok", "ok", "some:1", "some:2", "filtered", "none", "broken", "address", "no_usage", "cut")
 
 

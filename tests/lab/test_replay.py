@@ -10,7 +10,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, func, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
-from sqlalchemy.orm import Session, scoped_session
 
 from app.admin.dashboard_figures import Range, books_of
 from app.extensions import db
@@ -36,9 +35,9 @@ from app.models.operations.lab_run import Habit
 from app.models.operations.refused_call import RefusedCall
 from tests.lab.histories import BEGINS, Life, entries_between, live
 from tests.lab.told_run import Told
+from tests.support import Database
 from tests.support.people import CREDIT, LONG_AGO, model
 
-Database = scoped_session[Session]
 HISTORIES = int(os.environ.get("LAB_HISTORIES", "8"))
 MONTH = {"first": date(2026, 10, 1), "last": date(2026, 10, 31)}
 
@@ -110,12 +109,7 @@ FREE = {"allowance_override_nanos": 90 * CREDIT, "daily_limit_nanos": 20 * CREDI
     ids=["plans", "breaker"],
 )
 def test_the_first_call_that_the_lab_refuses_is_the_one_that_a_live_copy_refuses(
-    models: None,
-    session: Database,
-    free: dict[str, int],
-    paid: dict[str, int],
-    settings: dict[str, int],
-    code: str,
+    models: None, session: Database, free: dict[str, int], paid: dict[str, int], settings: dict[str, int], code: str
 ) -> None:
     """The same people twice: replayed under stricter terms, and alive under them, as long as they live alike."""
     lives = live(HISTORIES, seed=2)

@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal
 from app.web.refusals import text_of
 from tests.models.subscription_scenario import BEGIN, Deal
+from tests.support import Database
 from tests.support.people import CREDIT, person
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def account(session: "scoped_session[Session]") -> Account:
+def account(session: Database) -> Account:
     """ada's personal account, as it is opened."""
     return person("ada")
 
@@ -31,12 +31,12 @@ def in_january() -> Iterator[None]:
 
 
 @pytest.fixture
-def deal(in_january: None, session: "scoped_session[Session]") -> Deal:
+def deal(in_january: None, session: Database) -> Deal:
     return Deal("Plus")
 
 
 @pytest.fixture
-def account_state(session: "scoped_session[Session]") -> AccountState:
+def account_state(session: Database) -> AccountState:
     """100 credits of allowance and nothing bought, today not begun, the period over in a week."""
     account = person("ada", allowance=100 * CREDIT)
     result = AccountState.load(account.id)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -14,12 +13,13 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.alerts import due_alerts
 from app.models.metering.reservation import Receipt, settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support import Database
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
 
 
 @pytest.fixture
-def account(session: "scoped_session[Session]") -> Account:
+def account(session: Database) -> Account:
     """ada, with 100 credits of allowance, 50 of them a day, and 30 bought."""
     model("m", kind="demo", dollars_out="100")
     plan = Plan(name="Daily", allowance_override_nanos=0, daily_limit_nanos=50 * CREDIT)

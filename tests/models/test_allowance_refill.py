@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.billing.allowance_refill import (
@@ -21,6 +20,7 @@ from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account, anniversary, months_between
 from app.models.metering.account_state import AccountState
+from tests.support import Database
 from tests.support.people import CREDIT, give, person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
@@ -31,7 +31,7 @@ def at(text: str) -> datetime:
 
 
 @pytest.fixture
-def account(session: "scoped_session[Session]") -> Account:
+def account(session: Database) -> Account:
     """ada's personal account, opened on the 31st of January 2026, without its first refill."""
     with time_machine.travel(at("2026-01-31T12:00"), tick=False):
         account = person("ada")
@@ -89,7 +89,7 @@ def test_a_refill_repays_a_debt_as_far_as_it_goes(account: Account) -> None:
     assert (account.allowance_nanos, account.credits_nanos) == (0, -200 * CREDIT)
 
 
-def test_changing_plans_within_a_month_mints_nothing(account: Account, session: "scoped_session[Session]") -> None:
+def test_changing_plans_within_a_month_mints_nothing(account: Account, session: Database) -> None:
     free, other = account.plan, session.query(Plan).filter_by(name="Pay as you go").one()
     refilled(account, "2026-01-31T12:00")
     for plan in (other, free, other, free):
@@ -129,7 +129,7 @@ def test_the_free_allowance_of_an_address_stays_with_the_account_that_has_it(acc
     assert refilled(other, "2026-03-10T12:00") == ["2026-03"]
 
 
-def test_a_team_gets_no_free_allowance(session: "scoped_session[Session]", account: Account) -> None:
+def test_a_team_gets_no_free_allowance(session: Database, account: Account) -> None:
     team = Account.open(account.owner, kind="team", name="Ada & Co")
     refill_if_due(team)
     assert team.allowance_nanos == 0
@@ -145,7 +145,7 @@ def test_the_free_allowance_waits_for_the_address_to_be_verified(
     assert refilled(account, "2026-02-01T00:00") == ["2026-01"]
 
 
-def test_yesterdays_use_does_not_count_today(account: Account, session: "scoped_session[Session]") -> None:
+def test_yesterdays_use_does_not_count_today(account: Account, session: Database) -> None:
     refilled(account, "2026-01-31T12:00")
     account.day, account.day_used_nanos = at("2026-02-01T00:00").date(), 50 * CREDIT
     session.flush()
@@ -161,9 +161,7 @@ def test_an_entry_posts_once_per_key(account: Account) -> None:
 
 
 @pytest.mark.parametrize("figure", ["allowance_nanos", "credits_nanos", "reserved_nanos", "running_calls"])
-def test_the_audit_names_a_figure_that_is_off_by_one(
-    account: Account, session: "scoped_session[Session]", figure: str
-) -> None:
+def test_the_audit_names_a_figure_that_is_off_by_one(account: Account, session: Database, figure: str) -> None:
     refill_if_due(account, at("2026-01-31T12:00"))
     session.flush()
     assert list(audit()) == []
@@ -194,9 +192,7 @@ def test_a_closed_account_gets_nothing(account: Account) -> None:
     assert refilled(account, "2026-02-01T00:00") == []
 
 
-def test_the_welcome_credit_is_once_for_an_account_and_once_for_an_address(
-    account: Account, session: "scoped_session[Session]"
-) -> None:
+def test_the_welcome_credit_is_once_for_an_account_and_once_for_an_address(account: Account, session: Database) -> None:
     Setting.put("welcome_credit", 20 * CREDIT)
     session.flush()
     team = Account.open(account.owner, kind="team", name="Ada & Co")

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge, Recharge, is_being_paid
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
 from tests.models.conftest import NOON
+from tests.support import Database
 from tests.support.people import CREDIT, paid, person
 
 WAITS = [timedelta(hours=hours) for hours in (1, 6, 24)]
@@ -25,7 +25,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 @pytest.fixture
-def account(session: "scoped_session[Session]") -> Account:
+def account(session: Database) -> Account:
     """ada, who has 600 credits of allowance and 399 bought."""
     return person("ada", allowance=600 * CREDIT, credits=399 * CREDIT)
 

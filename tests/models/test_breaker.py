@@ -10,7 +10,6 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -30,6 +29,7 @@ from app.payments import breaker
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from app.web.formatting import pause_text
 from tests.models.conftest import refusal
+from tests.support import Database
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
 
@@ -38,7 +38,7 @@ BUSIEST_HOUR, BUSIEST_DAY = 100 * CREDIT, 300 * CREDIT
 
 
 @pytest.fixture
-def clock(session: "scoped_session[Session]") -> Iterator[time_machine.Traveller]:
+def clock(session: Database) -> Iterator[time_machine.Traveller]:
     model("m", kind="demo", dollars_in="0", dollars_out="5")
     with time_machine.travel(START, tick=False) as traveller:
         yield traveller
@@ -233,7 +233,7 @@ def hourly(dice: Random, per_day: float, day: int) -> list[int]:
     return [int(calls * part / sum(shape) * CREDIT) for part in shape]
 
 
-def test_thirty_ordinary_days_of_two_hundred_people(session: "scoped_session[Session]") -> None:
+def test_thirty_ordinary_days_of_two_hundred_people(session: Database) -> None:
     """Each begins with nothing known and has bought a month of what they use; what pauses and alerts is counted."""
     dice, pauses, alerts = Random(22), 0, set()  # noqa: S311
     for number in range(200):

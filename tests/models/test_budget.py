@@ -6,7 +6,6 @@ from random import Random
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -20,6 +19,7 @@ from app.models.metering.reservation import Reservation, reserve_with, settle
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.models.conftest import refusal
+from tests.support import Database
 from tests.support.people import CREDIT, actor, model, person
 
 RUNS = 10_000 if os.environ.get("LONG") == "1" else 250
@@ -27,7 +27,7 @@ AT_ONCE = 4
 
 
 @pytest.fixture
-def ada(session: "scoped_session[Session]") -> Account:
+def ada(session: Database) -> Account:
     model("m", kind="demo", dollars_in="0", dollars_out="5")
     account = person("ada", credits=10**9 * CREDIT)
     db.session.commit()

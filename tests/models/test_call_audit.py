@@ -11,7 +11,6 @@ import time_machine
 from flask import Flask
 from sqlalchemy import text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.call_audit import CallAudit, audit_calls
@@ -24,10 +23,10 @@ from app.models.metering.usage import Usage
 from app.models.operations.audit_log import AdminChange
 from app.payments import jobs
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support import Database
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model, person, price
 
-Database = scoped_session[Session]
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PROMPT = Prompt("m", (PromptMessage("user", "x" * 2000),), 4000)
 SEEN = TokenUsage(uncached_input=500, cache_read=100, output=700, source="reported")

@@ -8,7 +8,6 @@ import pytest
 import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import DAY, SECOND, rounded_up, share
@@ -20,6 +19,7 @@ from app.models.billing.stripe_objects import LineState, RefundState
 from app.models.catalog.plan import Plan
 from app.models.metering.refusal import Refusal, seconds_until
 from tests.models.subscription_scenario import BEGIN, Deal, month
+from tests.support import Database
 from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.usefixtures("in_january")
@@ -62,7 +62,7 @@ def upgraded(deal: Deal, plan: Plan, at: datetime, key: str) -> int:
 
 @AGAIN
 @given(st.integers(0, 364 * 86400), st.integers(10_001, 90_000))
-def test_a_yearly_upgrade_gives_what_was_shown(session: "scoped_session[Session]", after: int, allowance: int) -> None:
+def test_a_yearly_upgrade_gives_what_was_shown(session: Database, after: int, allowance: int) -> None:
     deal = Deal("Plus (yearly)")
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
     plan, at = yearly(allowance), BEGIN + timedelta(seconds=after)
@@ -75,9 +75,7 @@ def test_a_yearly_upgrade_gives_what_was_shown(session: "scoped_session[Session]
 
 @AGAIN
 @given(st.timedeltas(timedelta(0), timedelta(days=30)))
-def test_no_part_of_a_second_is_cut_from_what_an_upgrade_gives(
-    session: "scoped_session[Session]", after: timedelta
-) -> None:
+def test_no_part_of_a_second_is_cut_from_what_an_upgrade_gives(session: Database, after: timedelta) -> None:
     deal = Deal("Plus")
     deal.follow(deal.invoice(0, BEGIN, BEGIN))
     plan, whole = db.session.query(Plan).filter_by(name="Pro").one(), month(1) - month(0)
@@ -89,7 +87,7 @@ def test_no_part_of_a_second_is_cut_from_what_an_upgrade_gives(
 
 @AGAIN
 @given(st.integers(0, 31 * 86400 - 1))
-def test_a_monthly_upgrade_gives_what_was_shown(session: "scoped_session[Session]", after: int) -> None:
+def test_a_monthly_upgrade_gives_what_was_shown(session: Database, after: int) -> None:
     deal = Deal("Plus")
     deal.follow(deal.invoice(0, BEGIN, BEGIN))
     plan = db.session.query(Plan).filter_by(name="Pro").one()
@@ -99,9 +97,7 @@ def test_a_monthly_upgrade_gives_what_was_shown(session: "scoped_session[Session
     db.session.rollback()
 
 
-def test_on_the_last_day_of_its_month_a_yearly_upgrade_grows_by_that_day(
-    session: "scoped_session[Session]",
-) -> None:
+def test_on_the_last_day_of_its_month_a_yearly_upgrade_grows_by_that_day(session: Database) -> None:
     deal = Deal("Plus (yearly)")
     deal.plan.allowance_override_nanos = 10_000 * CREDIT
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
@@ -113,9 +109,7 @@ def test_on_the_last_day_of_its_month_a_yearly_upgrade_grows_by_that_day(
     assert deal.allowance == 20_000
 
 
-def test_what_a_refund_holds_back_of_a_month_comes_back_where_it_fails(
-    session: "scoped_session[Session]",
-) -> None:
+def test_what_a_refund_holds_back_of_a_month_comes_back_where_it_fails(session: Database) -> None:
     deal = Deal("Plus (yearly)")
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
     year = Payment.last_period_of(deal.subscription.id)
@@ -138,9 +132,7 @@ def test_what_a_refund_holds_back_of_a_month_comes_back_where_it_fails(
     )
 
 
-def test_a_year_that_a_balance_paid_gives_each_of_its_months_whole(
-    session: "scoped_session[Session]",
-) -> None:
+def test_a_year_that_a_balance_paid_gives_each_of_its_months_whole(session: Database) -> None:
     deal = Deal("Plus (yearly)")
     invoice = deal.invoice(0, BEGIN, BEGIN, end=YEAR_END)
     deal.follow(replace(invoice, paid_cents=0), period_end=YEAR_END)
@@ -148,7 +140,7 @@ def test_a_year_that_a_balance_paid_gives_each_of_its_months_whole(
     assert deal.account.allowance_nanos == deal.plan.allowance_nanos
 
 
-def test_a_late_invoice_that_a_coupon_covered_is_credited_whole(session: "scoped_session[Session]") -> None:
+def test_a_late_invoice_that_a_coupon_covered_is_credited_whole(session: Database) -> None:
     deal = Deal("Plus")
     deal.follow(deal.invoice(0, month(0), month(0)))
     deal.follow(status="canceled", ended_at=month(1))
@@ -156,7 +148,7 @@ def test_a_late_invoice_that_a_coupon_covered_is_credited_whole(session: "scoped
     assert deal.account.credits_nanos == 10_000 * CREDIT
 
 
-def test_the_daily_limit_stays_until_the_next_refill(session: "scoped_session[Session]") -> None:
+def test_the_daily_limit_stays_until_the_next_refill(session: Database) -> None:
     deal = Deal("Plus")
     with time_machine.travel(BEGIN, tick=False):
         deal.account.plan = Plan.default()

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -12,6 +11,7 @@ from app.models.catalog.ai_model import AIModel
 from app.models.metering.account_state import AccountState
 from app.models.metering.reservation import settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support import Database
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
 
@@ -29,7 +29,7 @@ PROMPT = Prompt("m", (PromptMessage("user", "hi"),), 600)
     ],
 )
 def test_a_call_counts_in_the_window_and_the_day_that_it_began_in(
-    session: "scoped_session[Session]", began: str, ended: str, in_window: int, in_day: int
+    session: Database, began: str, ended: str, in_window: int, in_day: int
 ) -> None:
     """Windows of five hours begin at 0:00, 5:00, 10:00, 15:00 and 20:00, and with the next day."""
     today = f"{utcnow():%Y-%m-%d}"
@@ -50,9 +50,7 @@ def test_a_call_counts_in_the_window_and_the_day_that_it_began_in(
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_beyond_the_window_credits_pay_and_the_next_one_begins_anew(
-    session: "scoped_session[Session]",
-) -> None:
+def test_beyond_the_window_credits_pay_and_the_next_one_begins_anew(session: Database) -> None:
     """20 of 100 in five hours: a call of 30 takes 10 of bought credits."""
     with time_machine.travel(datetime(2026, 9, 1, 9, tzinfo=UTC), tick=False) as clock:
         model("m", kind="demo", dollars_out="100")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import text
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -20,11 +19,11 @@ from app.models.metering.reservation import settle
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import SyncVersion
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support import Database
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model
 
 pytestmark = pytest.mark.databases("postgresql")
-Database = scoped_session[Session]
 WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -27,6 +26,7 @@ from app.models.metering.spending_limit import check_limits
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.models.conftest import NOON, refusal
+from tests.support import Database
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model, person, used
 
@@ -36,9 +36,7 @@ def check(account_state: AccountState, user_id: int, at: datetime = NOON) -> Non
         check_limits([limit], NOON)
 
 
-def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
-    session: "scoped_session[Session]",
-) -> None:
+def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(session: Database) -> None:
     ada = person("ada").owner
     team = Account.open(ada, kind="team", name="Ada & Co")
     membership = team.memberships[0]
@@ -94,7 +92,7 @@ def team_of(limit: int) -> tuple[Account, Actor]:
 
 
 @pytest.mark.parametrize("calls", [1, 4, 12])
-def test_calls_at_once_never_pass_a_members_limit(session: "scoped_session[Session]", calls: int) -> None:
+def test_calls_at_once_never_pass_a_members_limit(session: Database, calls: int) -> None:
     team, ada = team_of(limit=3 * CREDIT)
     offered = model("m", kind="demo", dollars_in="0", dollars_out="2")
     price = AIModel.to_sell("m", utcnow())[1]
@@ -109,7 +107,7 @@ def test_calls_at_once_never_pass_a_members_limit(session: "scoped_session[Sessi
     assert spendable(AccountState.load(team.id), ada.user_id, utcnow()) == use.left
 
 
-def test_the_refusal_names_limit_use_need_and_a_model_that_passes(session: "scoped_session[Session]") -> None:
+def test_the_refusal_names_limit_use_need_and_a_model_that_passes(session: Database) -> None:
     _team, ada = team_of(limit=CREDIT)
     model("dear", kind="demo", dollars_in="0", dollars_out="40")
     model("fits", kind="demo", dollars_in="0", dollars_out="3")
@@ -127,9 +125,7 @@ def test_the_refusal_names_limit_use_need_and_a_model_that_passes(session: "scop
     limit=st.integers(0, 20 * CREDIT),
     steps=st.lists(st.tuples(st.booleans(), st.integers(0, 6000)), min_size=1, max_size=12),
 )
-def test_whatever_begins_and_ends_the_limit_holds(
-    session: "scoped_session[Session]", limit: int, steps: list[tuple[bool, int]]
-) -> None:
+def test_whatever_begins_and_ends_the_limit_holds(session: Database, limit: int, steps: list[tuple[bool, int]]) -> None:
     session.rollback()
     team, ada = team_of(limit)
     price = AIModel.to_sell(model("m", kind="demo", dollars_in="1", dollars_out="4").name, utcnow())[1]

@@ -2,11 +2,11 @@
 
 import pytest
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.worth import worth_of
 from app.models.metering.refusal import PricingError
+from tests.support import Database
 from tests.support.people import CREDIT
 
 pytestmark = [
@@ -63,22 +63,20 @@ def test_an_allowance_set_outright_stands_above_the_computed_one() -> None:
         {"is_default": True, "price_cents": 100},
     ],
 )
-def test_the_database_refuses_a_plan_that_cannot_be(
-    session: "scoped_session[Session]", wrong: dict[str, object]
-) -> None:
+def test_the_database_refuses_a_plan_that_cannot_be(session: Database, wrong: dict[str, object]) -> None:
     session.add(Plan(name="Wrong", **wrong))
     with pytest.raises(IntegrityError):
         session.flush()
 
 
 @pytest.mark.parametrize("status", ["legacy", "inactive"])
-def test_the_default_plan_stays_active(session: "scoped_session[Session]", status: str) -> None:
+def test_the_default_plan_stays_active(session: Database, status: str) -> None:
     Plan.default().status = status
     with pytest.raises(IntegrityError):
         session.flush()
 
 
-def test_a_new_version_takes_the_place_of_the_old_one(session: "scoped_session[Session]") -> None:
+def test_a_new_version_takes_the_place_of_the_old_one(session: Database) -> None:
     old = session.query(Plan).filter_by(name="Plus").one()
     old.lock_terms()
     new = old.new_version()
@@ -90,7 +88,7 @@ def test_a_new_version_takes_the_place_of_the_old_one(session: "scoped_session[S
     assert old not in Plan.on_offer()
 
 
-def test_the_four_ways_to_charge_are_seeded(session: "scoped_session[Session]") -> None:
+def test_the_four_ways_to_charge_are_seeded(session: Database) -> None:
     plans = {plan.name: plan for plan in Plan.on_offer()}
 
     assert not plans["Starter"].allows_packs

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -17,9 +16,8 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.member_limit import next_month
 from app.models.metering.usage import Usage
-from tests.support import people
+from tests.support import Database, people
 
-Database = scoped_session[Session]
 MONTHS = 12
 HISTORIES = int(os.environ.get("STATEMENT_HISTORIES", "3"))
 """Of twelve months each."""

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -13,6 +12,7 @@ from app.models.billing.stripe_objects import CardState, ItemState, Subscription
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
+from tests.support import Database
 from tests.support.people import actor
 
 BEGIN = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -22,7 +22,7 @@ STATE = SubscriptionState(
 
 
 @pytest.fixture
-def plans(session: "scoped_session[Session]") -> dict[str, Plan]:
+def plans(session: Database) -> dict[str, Plan]:
     plans = {plan.name: plan for plan in db.session.query(Plan)}
     for name, plan in plans.items():
         plan.stripe_price_id = f"price_{name}"

@@ -4,19 +4,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.stripe_objects import CardState
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import follow
 from app.models.billing.trial import HAD_ONE
 from tests.models.subscription_scenario import BEGIN, Deal, month
+from tests.support import Database
 from tests.support.people import CREDIT, actor, give, person
 
 pytestmark = pytest.mark.usefixtures("in_january")
 
 
-def test_a_trial_is_as_long_as_it_was_sold(session: "scoped_session[Session]") -> None:
+def test_a_trial_is_as_long_as_it_was_sold(session: Database) -> None:
     deal = Deal("Plus", trial_days=6)
     deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
     assert deal.allowance == 2_000
@@ -32,7 +32,7 @@ def test_a_day_of_a_trial_that_was_begun_counts_whole(deal: Deal) -> None:
     assert deal.allowance == 5_000
 
 
-def test_an_upgrade_in_the_trial_leaves_used_what_was_used(session: "scoped_session[Session]") -> None:
+def test_an_upgrade_in_the_trial_leaves_used_what_was_used(session: Database) -> None:
     deal = Deal("Plus", trial_days=15)
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
     deal.follow(**trial)
@@ -42,9 +42,7 @@ def test_an_upgrade_in_the_trial_leaves_used_what_was_used(session: "scoped_sess
     assert (pro > 10_000, deal.allowance) == (True, pro // 2 - 3_000)
 
 
-def test_an_upgrade_in_a_trial_without_credits_gives_what_the_new_plan_does(
-    session: "scoped_session[Session]",
-) -> None:
+def test_an_upgrade_in_a_trial_without_credits_gives_what_the_new_plan_does(session: Database) -> None:
     deal = Deal("Plus", trial_days=15)
     deal.plan.surcharge_cents = deal.plan.price_cents
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
@@ -53,7 +51,7 @@ def test_an_upgrade_in_a_trial_without_credits_gives_what_the_new_plan_does(
     assert deal.allowance == deal.subscription.plan.allowance_nanos // CREDIT // 2
 
 
-def test_a_trial_keeps_the_worth_it_was_given_at(session: "scoped_session[Session]") -> None:
+def test_a_trial_keeps_the_worth_it_was_given_at(session: Database) -> None:
     deal = Deal("Plus", trial_days=15)
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
     deal.follow(**trial)
@@ -62,7 +60,7 @@ def test_a_trial_keeps_the_worth_it_was_given_at(session: "scoped_session[Sessio
     assert deal.allowance == 5_000
 
 
-def test_a_card_gives_one_trial_and_so_does_an_account(session: "scoped_session[Session]") -> None:
+def test_a_card_gives_one_trial_and_so_does_an_account(session: Database) -> None:
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
     card = CardState("pm_1", "Visa 4242", "fp_1")
     first = Deal("Plus")
@@ -76,7 +74,7 @@ def test_a_card_gives_one_trial_and_so_does_an_account(session: "scoped_session[
     assert (account.allowance_nanos, second.trial_refused_at) == (0, BEGIN)
 
 
-def test_a_team_has_no_trial(session: "scoped_session[Session]") -> None:
+def test_a_team_has_no_trial(session: Database) -> None:
     deal = Deal("Plus")
     deal.account.kind = "team"
     deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))

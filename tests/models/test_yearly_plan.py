@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.billing.allowance_refill import next_refill, refill_if_due
@@ -15,14 +14,13 @@ from app.models.billing.refund import follow_dispute, follow_refunds
 from app.models.billing.stripe_objects import DisputeState, LineState, RefundState
 from app.models.catalog.plan import Plan
 from tests.models.subscription_scenario import BEGIN, Deal, month
+from tests.support import Database
 from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.usefixtures("in_january")
 
 
-def test_a_refund_of_a_year_takes_its_share_of_the_months_that_were_given(
-    session: "scoped_session[Session]",
-) -> None:
+def test_a_refund_of_a_year_takes_its_share_of_the_months_that_were_given(session: Database) -> None:
     deal = Deal("Plus (yearly)")
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027))
     refill_if_due(deal.account, month(1))
@@ -34,7 +32,7 @@ def test_a_refund_of_a_year_takes_its_share_of_the_months_that_were_given(
 
 
 @pytest.mark.parametrize("back", ["refunded", "disputed"])
-def test_a_year_that_was_paid_back_gives_no_more_months(session: "scoped_session[Session]", back: str) -> None:
+def test_a_year_that_was_paid_back_gives_no_more_months(session: Database, back: str) -> None:
     deal = Deal("Plus (yearly)")
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027))
     year = Payment.last_period_of(deal.subscription.id)
@@ -46,7 +44,7 @@ def test_a_year_that_was_paid_back_gives_no_more_months(session: "scoped_session
     assert (deal.account.allowance_nanos, deal.account.credits_nanos) == (0, 0)
 
 
-def test_once_a_paid_year_is_over_the_next_invoice_is_waited_for(session: "scoped_session[Session]") -> None:
+def test_once_a_paid_year_is_over_the_next_invoice_is_waited_for(session: Database) -> None:
     deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
     refill_if_due(deal.account, end - timedelta(seconds=1))
@@ -77,9 +75,7 @@ def upgraded(*, is_heard_first: bool = False) -> tuple[Deal, Payment, int]:
 
 
 @pytest.mark.parametrize("is_heard_first", [False, True])
-def test_an_upgrade_counts_in_the_months_of_its_year_and_in_no_other(
-    session: "scoped_session[Session]", is_heard_first: bool
-) -> None:
+def test_an_upgrade_counts_in_the_months_of_its_year_and_in_no_other(session: Database, is_heard_first: bool) -> None:
     """Heard of first, it waits for its year."""
     deal, _paid, _growth = upgraded(is_heard_first=is_heard_first)
     refill_if_due(deal.account, month(3))
@@ -93,16 +89,14 @@ def test_an_upgrade_counts_in_the_months_of_its_year_and_in_no_other(
     assert deal.account.allowance_nanos == 31_000 * CREDIT
 
 
-def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_session[Session]") -> None:
+def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: Database) -> None:
     deal, paid, growth = upgraded()
     assert paid.worth_nanos == growth * 3 // 4
     refill_if_due(deal.account, month(3))
     assert (deal.account.allowance_nanos, paid.worth_nanos) == (31_000 * CREDIT, growth * 7 // 4)
 
 
-def test_what_is_paid_back_of_a_years_upgrade_is_taken_of_its_months_to_come(
-    session: "scoped_session[Session]",
-) -> None:
+def test_what_is_paid_back_of_a_years_upgrade_is_taken_of_its_months_to_come(session: Database) -> None:
     deal, paid, growth = upgraded()
     half = deal.plan.allowance_nanos + growth // 2
     follow_refunds(paid, deal.account, [RefundState("re_1", paid.total_cents // 2, "succeeded", UPGRADED)])
@@ -119,7 +113,7 @@ def test_what_is_paid_back_of_a_years_upgrade_is_taken_of_its_months_to_come(
     assert deal.account.allowance_nanos == half
 
 
-def test_a_year_that_is_paid_after_the_end_is_credited_whole(session: "scoped_session[Session]") -> None:
+def test_a_year_that_is_paid_after_the_end_is_credited_whole(session: Database) -> None:
     deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
     deal.follow(status="canceled", ended_at=month(1))
@@ -127,9 +121,7 @@ def test_a_year_that_is_paid_after_the_end_is_credited_whole(session: "scoped_se
     assert deal.account.credits_nanos == deal.plan.worth_nanos
 
 
-def test_months_of_a_year_begin_on_the_years_day_and_others_on_the_accounts(
-    session: "scoped_session[Session]",
-) -> None:
+def test_months_of_a_year_begin_on_the_years_day_and_others_on_the_accounts(session: Database) -> None:
     with time_machine.travel(BEGIN - timedelta(days=5), tick=False):
         deal = Deal("Plus (yearly)")
     born, end = deal.account.created_at, BEGIN.replace(year=2027)
@@ -140,7 +132,7 @@ def test_months_of_a_year_begin_on_the_years_day_and_others_on_the_accounts(
 
 
 def test_a_paid_years_months_do_not_wait_for_the_address(
-    session: "scoped_session[Session]", require_verified_email: Callable[..., None]
+    session: Database, require_verified_email: Callable[..., None]
 ) -> None:
     deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from tests.auth.conftest import Browser, quick_passwords
 from tests.payments.published import publish_all
 from tests.payments.stripe_scenario import StripeScenario
-from tests.support import people
+from tests.support import Database, people
 from tests.support.environment import app_environment
 from tests.support.mailbox import Mailbox
 from tests.support.running_sandbox import SECRET, StartedSandbox
@@ -49,13 +48,13 @@ def app(app: Flask) -> Flask:
 
 
 @pytest.fixture
-def published(app: Flask, session: scoped_session[Session], sandbox: StartedSandbox) -> None:
+def published(app: Flask, session: Database, sandbox: StartedSandbox) -> None:
     """Stripe knows all plans and packs; overridden where telling it is what the tests are about."""
     publish_all(sandbox.running.sandbox)
 
 
 @pytest.fixture
-def scenario(app: Flask, session: scoped_session[Session], published: None, sandbox: StartedSandbox) -> StripeScenario:
+def scenario(app: Flask, session: Database, published: None, sandbox: StartedSandbox) -> StripeScenario:
     """Ada, her account on the Pay-as-you-go plan, and what she and Stripe do."""
     return StripeScenario(sandbox)
 

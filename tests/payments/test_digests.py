@@ -7,7 +7,6 @@ from threading import Thread
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.admin.dashboard_figures import Range, books_of
 from app.extensions import db
@@ -24,6 +23,7 @@ from app.models.identity.user import User
 from app.models.metering.usage_rollup import AccountDay, Watermark
 from app.models.operations.outbox import OutgoingMail
 from app.payments import digests
+from tests.support import Database
 from tests.support.crowding import patient
 from tests.support.people import CREDIT, person
 
@@ -43,7 +43,7 @@ def used(account: Account, day: date, credits: int, chat: int = 0, user_id: int 
 
 
 @pytest.fixture
-def ada(session: "scoped_session[Session]") -> Account:
+def ada(session: Database) -> Account:
     account = person("ada", credits=100 * CREDIT)
     account.memberships[0].wants_digest = True
     Watermark.held()

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -27,11 +26,10 @@ from app.models.metering.usage import Usage
 from app.models.operations.outbox import OutgoingMail
 from app.payments import rerating as work
 from app.providers.base import Prompt, PromptMessage, TokenUsage
-from tests.support import crash
+from tests.support import Database, crash
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, give, model, person
 
-Database = scoped_session[Session]
 PROMPT = Prompt("m", (PromptMessage("user", "x" * 3000),), 4000)
 HALF = {f"{bucket}_nanos": 1_250_000_000 for bucket in INPUT_BUCKETS}
 HALF |= {"output_nanos": 5_000_000_000}

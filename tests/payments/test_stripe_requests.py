@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.billing.ledger import LedgerEntry
@@ -21,6 +20,7 @@ from app.models.catalog.plan import Plan
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
+from tests.support import Database
 from tests.support.people import actor, person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
@@ -76,7 +76,7 @@ def life() -> list[tuple[SubscriptionState, list[InvoiceState]]]:
 
 
 @pytest.fixture
-def ada(app: Flask, session: "scoped_session[Session]") -> int:
+def ada(app: Flask, session: Database) -> int:
     for name, price in (("Plus", "price_plus"), ("Pro", "price_pro")):
         plan = db.session.query(Plan).filter_by(name=name).one()
         plan.stripe_price_id, plan.trial_days = price, 6

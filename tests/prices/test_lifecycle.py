@@ -6,7 +6,6 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.generation.model_jobs import tell_of_endings
@@ -18,9 +17,8 @@ from app.models.metering.refusal import Refusal
 from app.models.metering.usage_rollup import AccountDay
 from app.models.operations.outbox import OutgoingMail
 from app.web.refusals import text_of
-from tests.support import people
+from tests.support import Database, people
 
-Database = scoped_session[Session]
 LAST_DAY = datetime(2026, 11, 30, tzinfo=UTC)
 NAME = "claude-sonnet-4-5"
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")

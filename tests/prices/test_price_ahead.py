@@ -7,7 +7,6 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.catalog import price_entry
 from app.generation.model_jobs import tell_of_prices
@@ -17,10 +16,9 @@ from app.models.catalog.price_ahead import prices_ahead
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from app.models.operations.outbox import OutgoingMail
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import price
 
-Database = scoped_session[Session]
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 29, tzinfo=UTC)
 YEAR = timedelta(days=366)

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.catalog import price_import
 from app.models.base import utcnow
@@ -15,8 +14,8 @@ from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.refusal import Refusal
 from tests.prices.china import is_peak
+from tests.support import Database
 
-Database = scoped_session[Session]
 AUTUMN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 

@@ -7,7 +7,6 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, scoped_session
 
 from app.catalog import seeds
 from app.catalog.price_source import listed_models
@@ -22,10 +21,9 @@ from app.models.metering.refusal import Refusal
 from app.providers.base import TOKEN_BUCKETS
 from app.web.refusals import text_of
 from tests.prices.china import is_peak
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import price
 
-Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 DAY = datetime(2026, 11, 21, tzinfo=UTC)
 WORKING_DAY = datetime(2026, 11, 19, tzinfo=UTC)

@@ -14,15 +14,14 @@ from click.testing import Result
 from flask import Flask
 from genai_prices.data_snapshot import get_snapshot
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.model_jobs import check_prices
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.catalog_proposal import CatalogProposal
 from app.models.catalog.price import ModelPrice
 from app.models.operations.outbox import OutgoingMail
+from tests.support import Database
 
-Database = scoped_session[Session]
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 SOLD = {"gpt-4o", "gpt-4.1", "gpt-4o-mini"}
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.call_audit import audit_calls
@@ -13,12 +12,13 @@ from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price_schedule import in_force
 from app.models.metering.reservation import settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support import Database
 from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model, person
 
 
 @pytest.fixture(autouse=True)
-def priced(app: Flask, session: scoped_session[Session]):
+def priced(app: Flask, session: Database):
     """Sold at once already."""
     with time_machine.travel(datetime(2026, 11, 20, 12, tzinfo=UTC), tick=False) as clock:
         model("m", kind="demo", dollars_in="2.5", dollars_out="10")
@@ -31,7 +31,7 @@ def priced(app: Flask, session: scoped_session[Session]):
         yield
 
 
-def test_it_is_a_new_row(app: Flask, session: scoped_session[Session]) -> None:
+def test_it_is_a_new_row(app: Flask, session: Database) -> None:
     run = app.test_cli_runner().invoke
     assert run(args=["prices", "set", "m", "--output", "12.5", "--from", "2026-12-01"]).exit_code == 0
     session.expire_all()
@@ -43,7 +43,7 @@ def test_it_is_a_new_row(app: Flask, session: scoped_session[Session]) -> None:
     assert audit_calls().all() == []
 
 
-def test_a_tier_has_a_price_of_its_own(app: Flask, session: scoped_session[Session]) -> None:
+def test_a_tier_has_a_price_of_its_own(app: Flask, session: Database) -> None:
     """The rest of its figures are the ordinary price's; that one stays."""
     run = app.test_cli_runner().invoke
     done = run(args=["prices", "set", "m", "--output", "20", "--tier", "Priority"])

@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
-from sqlalchemy.orm import Session, scoped_session
 
 from app.jobs import enqueue
 from app.models.billing.audit import audit
@@ -11,7 +10,7 @@ from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat, Message
 from app.models.metering.usage import Usage
 from tests.payments.stripe_scenario import StripeScenario
-from tests.support import people
+from tests.support import Database, people
 from tests.support.cuttable import CuttableLine
 from tests.support.databases import Databases
 from tests.support.people import Heard, heard
@@ -20,7 +19,6 @@ from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 from tests.support.scraping import HEADERS, Scrape
 
-Database = scoped_session[Session]
 AT_ONCE = 30
 MONEY_FOR_ONE = (len("hello") + 32) * 2500 + 256 * 10_000
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -27,7 +26,7 @@ from app.models.metering.held_call import hold_amount
 from app.models.metering.usage import Usage
 from app.models.operations.outgoing_webhook import WebhookDelivery, WebhookEndpoint
 from tests.auth.conftest import Browser, new_browser, quick_passwords, signed_in
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 
 __all__ = ["new_browser", "quick_passwords", "signed_in"]
@@ -64,7 +63,7 @@ def team_of(signed_in: Callable[..., Browser]) -> Teams:
 
 
 @pytest.fixture
-def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
+def adas(team_of: Teams, session: Database) -> dict[str, int]:
     """The id of one of each of ada's things, by the name that routes give it."""
     team = team_of("ada")
     ada, bob = User.with_email("ada@example.com"), people.person("bob").memberships[0].user

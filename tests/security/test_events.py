@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import MailedToken, User
 from app.observability.logging import write_logs
 from tests.auth.conftest import Browser
+from tests.support import Database
 from tests.support.people import PASSWORD
 
 NEW = "another good password"
@@ -23,7 +23,7 @@ NEW = "another good password"
 def test_each_is_written_down_without_secrets(
     signed_in: Callable[..., Browser],
     new_browser: Callable[[], Browser],
-    session: "scoped_session[Session]",
+    session: Database,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.INFO, logger="app.security"):
@@ -39,7 +39,7 @@ def test_each_is_written_down_without_secrets(
 
 
 def test_who_tries_what_is_forbidden_is_written_down(
-    signed_in: Callable[..., Browser], session: "scoped_session[Session]", caplog: pytest.LogCaptureFixture
+    signed_in: Callable[..., Browser], session: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     ada = signed_in("ada")
     with caplog.at_level(logging.INFO, logger="app.security"):
@@ -59,9 +59,7 @@ def test_a_line_of_the_log_stays_one_line(app: Flask, client: FlaskClient) -> No
     assert [json.loads(line)["event"] for line in lines] == ["request", "security"]
 
 
-def a_life(
-    signed_in: Callable[..., Browser], new_browser: Callable[[], Browser], session: "scoped_session[Session]"
-) -> str:
+def a_life(signed_in: Callable[..., Browser], new_browser: Callable[[], Browser], session: Database) -> str:
     """Everything that is written down, once each; returns the secret of the mailed link."""
     ada, guest = signed_in("ada"), new_browser()
     guest.sign_up("bob")
@@ -79,7 +77,7 @@ def a_life(
     return leave(ada, guest, user, session)
 
 
-def leave(ada: Browser, guest: Browser, user: User, session: "scoped_session[Session]") -> str:
+def leave(ada: Browser, guest: Browser, user: User, session: Database) -> str:
     ada.send("/settings/password", current_password=PASSWORD, password=NEW)
     secret = MailedToken.issue(user, "reset")
     session.commit()

@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.identity.user import User
@@ -22,8 +21,8 @@ from tests.admin.conftest import AdminClient, FormReader, sign_in
 from tests.conftest import IS_LONG
 from tests.security.conftest import Teams
 from tests.security.test_routes import address
+from tests.support import Database
 
-Database = scoped_session[Session]
 VALUES = (
     "", " ", "\x00", "a\x00b", "\ud83d", "\uff11\uff12", "\u0663", "-1", "0", "1e999999", "-1e999999", "NaN", "sNaN",
     "1e-999999", "Infinity", "-Infinity", "9" * 20, "9" * 400, "0" * 20 + "11000", "1.0000000000000001", "+5", "1_000",

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.api.openapi import document
 from app.extensions import db
@@ -15,6 +14,7 @@ from app.models.identity.account import Account
 from app.models.identity.user import User
 from tests.auth.conftest import Browser
 from tests.security.conftest import Teams
+from tests.support import Database
 
 FOR_ALL = {"plan_id", "pack_id"}
 SENT: dict[tuple[str, str], dict[str, Any]] = {
@@ -49,7 +49,7 @@ def eve(team_of: Teams, adas: dict[str, Any]) -> Browser:
 
 
 @pytest.fixture
-def hers(eve: Browser, session: "scoped_session[Session]") -> dict[str, int]:
+def hers(eve: Browser, session: Database) -> dict[str, int]:
     """A chat and a document of eve's own."""
     team = session.query(Account).filter_by(name="eve's team").one()
     own = {"account_id": team.id, "user_id": User.with_email("eve@example.com").id}

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app import mailer
 from app.extensions import db
 from app.models.operations.outbox import OutgoingMail
 from tests.auth.conftest import Browser
 from tests.conftest import nowhere
+from tests.support import Database
 
 MOST = 10
 TEMPLATES = [path.stem for path in Path("app/templates/mail").glob("*.txt")]
-Database = scoped_session[Session]
 
 
 @pytest.fixture(params=["with Redis", "without Redis"])

@@ -1,7 +1,6 @@
 """Fields that are not the sender's to set change nothing, wherever they are sent. security.md 7."""
 
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.plan import Plan
 from app.models.chat.chat import Chat
@@ -10,8 +9,7 @@ from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from tests.security.conftest import Teams
 from tests.security.test_routes import SIGNED_BY_THEIR_SENDER, UNSAFE, address, body_for, rules
-
-Database = scoped_session[Session]
+from tests.support import Database
 
 
 def account_state(session: Database) -> dict[str, object]:

@@ -4,12 +4,12 @@ import os
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.account import Account
 from app.providers.demo import DemoProvider
 from tests.security.matrix import ADMIN_ROLES, KEPT, ROLES, Cast, matrix, text
 from tests.security.test_routes import OWNED, PUBLIC, UNSAFE
+from tests.support import Database
 
 Row = tuple[dict[str, str], str, str]
 STRANGERS = ("other owner", "founder", "other's key")
@@ -27,7 +27,7 @@ SUPPORT_DOES = {"/admin/account/grant/", "/admin/two-factor/", "/admin/user/mail
 
 
 def test_each_role_gets_what_the_matrix_says(
-    app: Flask, adas: dict[str, int], session: "scoped_session[Session]", monkeypatch: pytest.MonkeyPatch
+    app: Flask, adas: dict[str, int], session: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DemoProvider.__init__.__kwdefaults__, "pace", 0.0)
     team = session.query(Account).filter_by(name="ada's team").one()

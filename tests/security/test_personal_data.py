@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 import time_machine
 from sqlalchemy import JSON, LargeBinary, String, func, insert, select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.db.types import Base
 from app.extensions import db
@@ -26,11 +25,10 @@ from app.models.identity.personal_data import MENTIONS, PERSONAL
 from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from tests.auth.conftest import Browser, PostOffice, post_office
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import PASSWORD
 
 __all__ = ["post_office"]
-Database = scoped_session[Session]
 NAME, ADDRESS, FORMER = "Canarina Finch", "canary.now@example.com", "canary.then@example.com"
 CANARIES = ("canar", "CANAR", "Canar", "Finch", "finch")
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.api_key import EVERY_SCOPE, OWNERS_SCOPES, ApiKey
 from app.models.identity.user import MailedToken, User
@@ -13,9 +12,9 @@ from app.web.access import BY_PEOPLE, scope_of
 from tests.auth.conftest import Browser
 from tests.security.conftest import Teams
 from tests.security.test_routes import address
+from tests.support import Database
 from tests.support.people import PASSWORD
 
-Database = scoped_session[Session]
 BUYS = {
     ("POST", "/api/subscription"), ("PATCH", "/api/subscription"), ("DELETE", "/api/subscription"),
     ("POST", "/api/subscription/resume"), ("POST", "/api/checkout"), ("PUT", "/api/auto-recharge"),

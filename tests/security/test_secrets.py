@@ -6,10 +6,9 @@ import pytest
 import requests
 from redis import Redis
 from sqlalchemy import select
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.chat.chat import Message
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp
@@ -26,10 +25,7 @@ def provider() -> Iterator[ProviderServer]:
 
 
 def test_neither_key_nor_prompt_leaks_when_the_provider_fails(
-    start_app: Callable[..., RunningApp],
-    provider: ProviderServer,
-    session: scoped_session[Session],
-    environment: dict[str, str],
+    start_app: Callable[..., RunningApp], provider: ProviderServer, session: Database, environment: dict[str, str]
 ) -> None:
     people.model()
     headers = {"Authorization": f"Bearer {people.api_key(people.person('ada', credits=1000 * CREDIT))}"}

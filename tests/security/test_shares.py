@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask, g
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.generation.registry import GenerationRegistry, TooManyReaders, give_place_back, share
@@ -18,10 +17,8 @@ from app.models.identity.account import Account
 from app.models.identity.user import User, UserSession
 from app.models.metering.refusal import InvalidRequest
 from tests.auth.conftest import Browser
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import PASSWORD
-
-Database = scoped_session[Session]
 
 
 @pytest.fixture

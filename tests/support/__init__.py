@@ -3,8 +3,13 @@
 from typing import Any
 
 from flask import Flask
+from flask_sqlalchemy.session import Session
 from jinja2 import Environment, FileSystemBytecodeCache
 from jinja2.bccache import Bucket
+from sqlalchemy.orm import scoped_session
+
+Database = scoped_session[Session]
+"""What `session` of the fixtures is."""
 
 
 class CompiledTemplates(FileSystemBytecodeCache):
