@@ -1,10 +1,10 @@
 """The lab's form: what there is, each figure with the value that it has, to be typed over."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, Field, SelectField, SelectMultipleField, StringField
 from wtforms.fields.choices import SelectChoice
@@ -35,8 +35,10 @@ from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.guest_account import is_guest_account
 from app.models.metering.balance import LONGEST_WINDOW
+from app.models.operations.lab_run import Habit
 
 KINDS = choices_of([("personal", "Personal"), ("team", "Teams")])
 Kinds = dict[str, tuple[type[Field], str, dict[str, Any]]]
@@ -59,7 +61,7 @@ PLAN_FIELDS: Kinds = {
         {"highest": MOST_COUNT, "description": "Empty: unlimited."},
     ),
     "parallel_calls": (Count, "Simultaneous answers", {"lowest": 1, "highest": 1000}),
-    "models": (Names, "Models", {"choices": model_names, "description": "None selected: every model."}),
+    "models": (Names, "Models", {"description": "None selected: every model."}),
     "has_api": (BooleanField, "API access", {}),
     "status": (SelectField, "Status", {"choices": STATUSES}),
 }
@@ -116,8 +118,18 @@ class LabForm(RowForm):
     kinds = SelectMultipleField("Only account types", choices=KINDS, description="None selected: all accounts.")
 
 
+ALL_PLANS = select(Plan).where(~is_guest_account()).order_by(Plan.position, Plan.id)
+
+
 def plans() -> list[Plan]:
-    return list(db.session.scalars(select(Plan).where(~is_guest_account()).order_by(Plan.position, Plan.id)))
+    return list(db.session.scalars(ALL_PLANS))
+
+
+def in_play(changed: Iterable[str]) -> list[Plan]:
+    """The plans that somebody can choose or is on, in truth or in a simulation, and those that are `changed`."""
+    used = (exists().where(table.plan_id == Plan.id) for table in (Account, Habit))
+    wanted = or_(Plan.status == "active", Plan.id.in_([int(key) for key in changed]), *used)
+    return list(db.session.scalars(ALL_PLANS.where(wanted)))
 
 
 def packs() -> list[CreditPack]:
@@ -144,12 +156,14 @@ class Builder:
         self.changes = scenario.stored if scenario else UNCHANGED
         self.fields, self.data = dict[str, Any](), dict[str, Any]()
         self.groups = dict[str, tuple[str, ...]]()
+        self.models = model_names()
 
     def add(self, table: str, key: str, title: str, row: Any, kinds: Kinds) -> None:
         """One row of what is sold, or of prices."""
         names = {column: f"{table}-{key}-{column}" for column in kinds}
         for column, (make, label, options) in kinds.items():
-            self.fields[names[column]] = make(label, **options)
+            read = {"choices": self.models} if make is Names else {}
+            self.fields[names[column]] = make(label, **options | read)
             self.data[names[column]] = self.changes[table].get(key, {}).get(column, getattr(row, column))
         self.groups[title] = self.groups.get(title, ()) + tuple(names.values())
 
@@ -177,7 +191,7 @@ def lab_form(
 ) -> tuple[LabForm, dict[str, tuple[str, ...]]]:
     """The form and its groups, filled with a scenario or with what there is, and with what was typed."""
     builder = Builder(scenario)
-    for plan in plans():
+    for plan in in_play(builder.changes["plans"]):
         builder.add("plans", str(plan.id), f"Plan {sold_title(plan)}", plan, PLAN_FIELDS)
     for pack in packs():
         builder.add("packs", str(pack.id), f"Pack {sold_title(pack)}", pack, PACK_FIELDS)

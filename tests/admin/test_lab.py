@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.lab import jobs
+from app.lab.scenario import Scenario
 from app.lab.user_kinds import seed_habits
-from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.plan import CreditPack, Plan, copy_as_draft
 from app.models.operations.lab_run import Habit, LabRun
 from tests.admin.conftest import AdminClient, FormReader
 from tests.lab.histories import live
-from tests.support import Database
+from tests.support import Database, people
 from tests.support.people import model
 
 DAYS = {"first": "2026-10-01", "last": "2026-10-31", "name": "A dearer Plus"}
@@ -85,6 +87,20 @@ def test_a_run_from_the_form_to_its_figures(owner: AdminClient, plus: Plan, sess
     assert owner.get(f"/admin/lab/csv/none/?id={run.id}").status_code == 404
 
 
+def test_the_form_asks_of_plans_that_somebody_can_be_on_and_of_those_that_were_changed(
+    owner: AdminClient, plus: Plan, session: Database
+) -> None:
+    draft = copy_as_draft(plus, {"price_cents": 2500})
+    session.flush()
+    scenario = Scenario(date(2026, 10, 1), date(2026, 10, 31), plans={str(draft.id): {"price_cents": 2500}})
+    run = LabRun(name="A draft", scenario=scenario.stored)
+    session.add(run)
+    session.commit()
+    asked = [owner.get(f"/admin/lab/new/?like={like}").text.count(f'name="plans-{draft.id}-') for like in ("", run.id)]
+    assert (asked[0], asked[1] > 10) == (0, True)
+    assert f"plans-{plus.id}-price_cents" in empty_form(owner)
+
+
 def test_runs_are_repeated_compared_and_made_into_drafts(
     owner: AdminClient, client_of, plus: Plan, session: Database
 ) -> None:
@@ -133,6 +149,7 @@ def test_what_ten_dollars_buy_is_left_open_where_no_call_was_paid(owner: AdminCl
 
 def test_versions_have_a_group_of_fields_each(owner: AdminClient, plus: Plan, session: Database) -> None:
     newer = plus.new_version()
+    people.person("ada", plan=plus)
     session.commit()
     form = owner.get("/admin/lab/new/").text
     groups = re.findall(r"<legend>(Plan Plus[^<]*)</legend>(.*?)</fieldset>", form, re.S)
