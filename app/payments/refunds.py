@@ -6,6 +6,7 @@ from sqlalchemy import func, or_, select
 
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue_after_commit
+from app.models.billing.ended_allowance import left_of_ended
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Rejected, UnknownOutcome
 from app.models.billing.refund import Refund
@@ -54,7 +55,7 @@ def refundable_nanos(payment: Payment, left_cents: int) -> int:
     pending = whole - left_cents
     room = payment.worth_nanos - payment.dispute_taken_nanos
     before, after = (min(room, payment.share_refunded(payment.worth_nanos, cents)) for cents in (pending, whole))
-    return after - before
+    return max(0, after - before - left_of_ended(payment))
 
 
 def pay_back(refund_id: int) -> None:

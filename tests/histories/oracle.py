@@ -45,6 +45,8 @@ class Book:
     months: set[str] = field(default_factory=set)
     term: Term | None = None
     sales: dict[str, Sale] = field(default_factory=dict)
+    subscriptions: int = 0
+    ended: dict[int, int] = field(default_factory=dict)
     recharging: Recharging | None = None
     charges: list[Charge] = field(default_factory=list)
 
@@ -171,12 +173,13 @@ class Book:
 
     def begin_period(self, key: str, offer: Offer, start: datetime, end: datetime) -> None:
         """A period's invoice is paid: the refill, or an addition where a newer period's was paid before."""
-        self.sales[key] = Sale(offer.allowance, offer.price_cents, self.now, is_invoice=True)
+        self.sales[key] = Sale(offer.allowance, offer.price_cents, self.now, is_invoice=True, of=self.subscriptions)
         self.months.add(f"{start:%Y-%m}")
         if self.term is not None and self.term.start > start:
             self.allowance += offer.allowance
             return
         self.refill(offer)
+        self.ended.pop(self.subscriptions, None)
         self.term = Term(start, end, offer.allowance)
         self.offer, self.period_end = offer, end
 
@@ -185,12 +188,14 @@ class Book:
         assert self.term is not None
         whole, left = self.term.end - self.term.start, self.term.end - now
         growth = half_up(max(0, offer.allowance - self.term.level) * (left // SECOND), whole // SECOND)
-        self.sales[key] = Sale(growth, cents, self.now, is_invoice=True)
+        self.sales[key] = Sale(growth, cents, self.now, is_invoice=True, of=self.subscriptions)
         self.allowance += growth
         self.term.level, self.offer = max(self.term.level, offer.allowance), offer
 
     def end_subscription(self, now: datetime) -> None:
         """Back to the default plan at once; what is left of the allowance goes, bought credits stay."""
+        if self.allowance:
+            self.ended[self.subscriptions] = self.allowance
         self.term, self.allowance = None, 0
         self.offer, self.period_end = self.free, now
         self.roll_over(now)
@@ -205,6 +210,7 @@ class Book:
             return
         self.period_end = term.end
         if left:
+            self.ended.pop(self.subscriptions)
             self.refill(replace(offer, allowance=max(left, self.allowance)))
 
     def buy(self, key: str, worth: int, cents: int) -> None:
@@ -231,15 +237,26 @@ class Book:
         self.take(sale, sale.taken - before)
 
     def take(self, sale: Sale, nanos: int) -> None:
-        """An invoice's from the allowance first; given back in reverse: credits first, then the allowance."""
+        """An invoice's from what ended, then from the allowance; given back in reverse: credits, allowance, nothing."""
         if nanos >= 0:
-            part = min(nanos, self.allowance) if sale.is_invoice else 0
+            gone = min(nanos, self.left_of_ended(sale))
+            part = min(nanos - gone, self.allowance) if sale.is_invoice else 0
         else:
-            from_credits = sale.taken - nanos - sale.from_allowance
-            part = -max(0, -nanos - from_credits)
+            from_credits = sale.taken - nanos - sale.from_allowance - sale.from_ended
+            part = -min(sale.from_allowance, max(0, -nanos - from_credits))
+            gone = nanos + min(-nanos, from_credits) - part
+        sale.from_ended += gone
+        nanos -= gone
         sale.from_allowance += part
         self.allowance -= part
         self.credits -= nanos - part
+
+    def left_of_ended(self, sale: Sale) -> int:
+        """Of a subscription that is over, or that rests."""
+        if not sale.is_invoice or (self.term is not None and sale.of == self.subscriptions):
+            return 0
+        taken = sum(other.from_ended for other in self.sales.values() if other.of == sale.of)
+        return max(0, self.ended.get(sale.of, 0) - taken)
 
     def open_charge(self) -> Charge | None:
         return next((charge for charge in self.charges if charge.state in {"open", "authentication"}), None)

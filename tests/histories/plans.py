@@ -32,6 +32,7 @@ class Plans(Stage):
     def subscribe(self, plan: str) -> None:
         account = self.account
         self.subscription = Subscription.begin(actor(account), account, self.plans[plan])
+        self.book.subscriptions += 1
         self.invoices.clear()
         self.unpaid.clear()
         self.price_id, self.stripe_id = f"price_{plan}", self.name("sub")

@@ -33,7 +33,9 @@ class Call:
 
 @dataclass
 class Sale:
-    """A payment of `worth` nanos, and what was taken back of it; `from_allowance` is the part of an allowance."""
+    """A payment of `worth` nanos, and what was taken back of it; `from_allowance` is the part of an allowance,
+    `from_ended` what had ended with the subscription, whose number is `of`.
+    """
 
     worth: int
     price_cents: int
@@ -43,6 +45,8 @@ class Sale:
     refunds: int = 0
     dispute: int = 0
     from_allowance: int = 0
+    from_ended: int = 0
+    of: int = 0
     is_disputed: bool = False
 
     @property

@@ -11,10 +11,12 @@ from app.models.billing.allowance_refill import refill_if_due
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.billing.stripe_objects import LineState
+from app.models.billing.refund import follow_dispute, follow_refunds
+from app.models.billing.stripe_objects import DisputeState, LineState, RefundState
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import follow
 from app.models.catalog.plan import Plan
+from app.payments.refunds import refundable_cents, refundable_nanos
 from tests.models.subscription_scenario import BEGIN, Deal, month
 from tests.support.people import CREDIT, actor
 
@@ -60,6 +62,40 @@ def test_rights_end_with_the_subscription_and_what_was_bought_stays(deal: Deal) 
     kinds = [entry.kind for entry in deal.account.entries()]
     assert kinds == ["allowance_ended", "refill"]
     assert (deal.account.plan.name, deal.allowance, deal.account.credits_nanos) == ("Free", 0, 7 * CREDIT)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_cancel_at_once_and_a_refund_come_to_the_same_in_either_order(deal: Deal, is_first: bool) -> None:
+    """Stripe's dashboard offers both in one step, and tells of them in any order: 4,000 of 10,000 were used."""
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    payment = Payment.by(stripe_invoice_id="in_0")
+    LedgerEntry.post(deal.account, "grant", "used", allowance=-4_000 * CREDIT)
+    refunds = [RefundState("re_1", deal.plan.price_cents, "succeeded", month(0))]
+    if is_first:
+        follow_refunds(payment, deal.account, refunds)
+    deal.follow(status="canceled")
+    takes = refundable_nanos(payment, refundable_cents(payment))
+    follow_refunds(payment, deal.account, refunds)
+    assert (deal.allowance, deal.account.credits_nanos) == (0, -4_000 * CREDIT)
+    assert takes == (0 if is_first else 4_000 * CREDIT)
+    follow_refunds(payment, deal.account, [replace(refunds[0], status="failed")])
+    assert (deal.account.allowance_nanos + deal.account.credits_nanos) // CREDIT == (6_000 if is_first else 0)
+    assert (payment.taken_nanos, payment.allowance_taken_nanos, list(audit())) == (0, 0, [])
+
+
+def test_of_what_ended_a_refund_meanwhile_does_not_come_back(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    payment = Payment.by(stripe_invoice_id="in_0")
+    half = RefundState("re_1", deal.plan.price_cents // 2, "succeeded", month(0))
+    deal.follow(status="unpaid")
+    follow_refunds(payment, deal.account, [half])
+    follow_dispute(payment, deal.account, DisputeState("dp_1", "needs_response", "pi_in_0"))
+    assert (deal.allowance, deal.account.credits_nanos, payment.taken_nanos) == (0, 0, payment.worth_nanos)
+    follow_dispute(payment, deal.account, DisputeState("dp_1", "won", "pi_in_0"))
+    deal.follow(status="active")
+    assert deal.allowance == 5_000
+    follow_refunds(payment, deal.account, [replace(half, status="failed")])
+    assert (deal.allowance, deal.account.credits_nanos, list(audit())) == (10_000, 0, [])
 
 
 @pytest.mark.parametrize("status", ["unpaid", "paused", "a word that nobody knows"])

@@ -7,6 +7,7 @@ from typing import Any
 from app.extensions import db
 from app.models.base import share
 from app.models.billing.allowance_refill import net_allowance, refill, sold_monthly
+from app.models.billing.ended_allowance import is_late
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch
@@ -157,7 +158,7 @@ def foreign_discount(subscription: Subscription, invoice: InvoiceState) -> list[
 
 
 def give(subscription: Subscription, account: Account, payment: Payment, invoice: InvoiceState, sale: Sale) -> None:
-    if subscription.ended_at and invoice.paid_at and invoice.paid_at > subscription.ended_at:
+    if is_late(subscription, invoice.paid_at):
         give_credits(subscription, account, payment, invoice, sale)
     elif sale.is_period:
         begin_period(subscription, account, payment, sale)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
 from app.models.base import Model, not_negative, refers_to
+from app.models.billing.ended_allowance import credits_taken, left_of_ended
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import DisputeState, RefundState, is_credit_note
@@ -226,15 +227,17 @@ def is_disputed(payment: Payment) -> bool:
 def move(payment: Payment, account: Account, nanos: int, key: str, *, taken: str, given: str) -> None:
     """Take `nanos` from the account (give, where negative), by an invoice's rule or a pack's.
 
-    An invoice's is taken from the allowance that is left, then from credits; it comes back where it was taken.
+    An invoice's is taken from allowance: what ended with its subscription counts, then what is left; then from
+    credits. It comes back where it was taken, in reverse.
     """
     if nanos > 0:
-        from_allowance = min(nanos, account.allowance_nanos) if payment.kind == "invoice" else 0
+        due = nanos - min(nanos, left_of_ended(payment, nanos))
+        from_allowance = min(due, account.allowance_nanos) if payment.kind == "invoice" else 0
     else:
-        credits_taken = payment.taken_nanos - nanos - payment.allowance_taken_nanos
-        from_allowance = -(-nanos - min(-nanos, max(0, credits_taken)))
+        due = -min(-nanos, payment.allowance_taken_nanos + (taken_credits := credits_taken(payment)))
+        from_allowance = min(0, due + taken_credits)
     payment.allowance_taken_nanos += from_allowance
-    kind, from_credits = (taken if nanos > 0 else given), nanos - from_allowance
+    kind, from_credits = (taken if nanos > 0 else given), due - from_allowance
     columns = {"payment_id": payment.id, "subscription_id": payment.subscription_id}
-    if nanos:
+    if due:
         LedgerEntry.post(account, kind, key, allowance=-from_allowance, credits=-from_credits, **columns)

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.allowance_refill import refill, refill_if_due
+from app.models.billing.ended_allowance import come_back, since_last_end
 from app.models.billing.invoice import apply_invoice, by_payment, is_charged, period_around
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
@@ -86,38 +85,25 @@ def end_rights(subscription: Subscription, account: Account) -> None:
 
 
 def give_back(subscription: Subscription, account: Account, now: datetime) -> None:
-    """What ended with the rights of a locked account comes back within the period that it was paid for."""
+    """What ended with the rights of a locked account comes back within the period that it was paid for.
+
+    What was refunded of it meanwhile does not.
+    """
     period, paid = period_around(subscription, now), Payment.last_period_of(subscription.id)
     if period is None or paid is None or not period[0] <= now < period[1]:
         return
     is_yearly = subscription.plan.interval == "year"
     account.billing_anchor = paid.period_start or account.created_at if is_yearly else account.created_at
     account.period_start, account.period_end = period
-    if entries := since_last_end(subscription, period[0], paid):
+    if entries := since_last_end(subscription, paid, period[0]):
         ended, *grown = entries
         grew = min(account.allowance_nanos, sum(entry.allowance_nanos for entry in grown))
-        amount = grew - ended.allowance_nanos
+        amount = grew - ended.allowance_nanos - come_back(subscription)
         columns: Any = {"month": f"{period[0]:%Y-%m}", "subscription_id": subscription.id, "reason": BACK}
         refill(account, subscription.plan, max(account.allowance_nanos, amount), key=f"back:{ended.key}", **columns)
     elif is_yearly:  # it ended in a month before, and this one's is still to come
         account.period_end = now
         refill_if_due(account, now)
-
-
-def since_last_end(subscription: Subscription, moment: datetime, paid: Payment) -> list[LedgerEntry]:
-    """Its entry by which the allowance ended, and what grew since; empty where a refill came after it.
-
-    The refill of an older period, paid meanwhile, is growth: it sets nothing anew. `paid` is the running one.
-    """
-    mine = LedgerEntry.subscription_id == subscription.id, LedgerEntry.created_at >= moment
-    entries: list[LedgerEntry] = []
-    for entry in db.session.scalars(select(LedgerEntry).where(*mine).order_by(LedgerEntry.id)):
-        is_older = entry.payment_id not in (None, paid.id)
-        if entry.kind == "allowance_ended" or (entry.kind == "refill" and not is_older):
-            entries = []
-        if entries or entry.kind == "allowance_ended":
-            entries.append(entry)
-    return entries
 
 
 def choose_free_plan(account: Account, plan: Plan) -> None:
