@@ -30,6 +30,7 @@ from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import window_ends
 from app.models.metering.gate_checks import tomorrow
+from app.models.metering.key_limit import spendable
 from app.models.metering.member_limit import member_limit
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
@@ -53,7 +54,7 @@ BALANCE = shape(
     daily_resets_at=or_null(MOMENT),
     window_hours=or_null(WHOLE),
     window_resets_at=or_null(MOMENT),
-    **amounts("allowance", "credits", "reserved", "available", "daily_used"),
+    **amounts("allowance", "credits", "reserved", "available", "spendable", "daily_used"),
     **amounts_or_null("daily_limit", "window_limit", "window_used", "member_limit", "member_used", "member_left"),
 )
 PLAN_USAGE = shape(
@@ -102,6 +103,7 @@ def read_balance() -> dict[str, Any]:
         **amount("credits", balance.credits),
         **amount("reserved", balance.reserved),
         **amount("available", balance.available),
+        **amount("spendable", spendable(account_state, current_user, now)),
         **amount("daily_limit", balance.daily_limit),
         **amount("daily_used", balance.daily_used),
         **amount("member_limit", member.limit if member else None),

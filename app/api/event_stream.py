@@ -21,8 +21,12 @@ from app.generation.provider_reader import PING_SECONDS, Follower
 from app.generation.text_checkpoint import TextTable
 from app.models.base import utcnow
 from app.models.chat.attachment import Attachment
+from app.models.identity.actor import Actor
+from app.models.identity.api_key import ApiKey
+from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.call_ending import can_go_on, finish_note
+from app.models.metering.key_limit import spendable
 from app.models.metering.usage import Usage
 from app.web.access import is_guest
 from app.web.answer_html import AnswerRenderer
@@ -224,11 +228,20 @@ def ended_row(row: Any, ids: dict[str, str], table: TextTable) -> dict[str, Any]
 def ended_call(
     call: Usage, reader_account_id: int, ids: dict[str, str], ending: Outcome | None, *, has_text: bool = True
 ) -> dict[str, Any]:
-    available = AccountState.load(reader_account_id).balance(utcnow()).available
-    figures = (call.paid_nanos, available, call.input_tokens, call.output, call.source)
+    figures = (call.paid_nanos, left_for(call, reader_account_id), call.input_tokens, call.output, call.source)
     why = why_it_ended(call.finish_reason, has_text=has_text, is_shortened=call.shortened_from is not None)
     last = ended(ids, ending or Outcome(call.outcome or "interrupted", None), figures, why)
     return last | shown_images(call.id, call.images)
+
+
+def left_for(call: Usage, reader_account_id: int) -> int:
+    """What whoever made the call may spend now, in nanos."""
+    account_state, now = AccountState.load(reader_account_id), utcnow()
+    member = Membership.of(call.user_id, reader_account_id)
+    if member is None:
+        return int(account_state.balance(now).available)
+    key = db.session.get(ApiKey, call.api_key_id) if call.api_key_id else None
+    return spendable(account_state, Actor.of_member(member, key), now)
 
 
 def shown_images(call_id: int, images: int) -> dict[str, Any]:

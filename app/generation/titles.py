@@ -1,8 +1,9 @@
 """A title for a chat, by the cheapest model, after its first answer: a call of its own, with its own receipt."""
 
 import re
+from collections.abc import Callable
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.extensions import db
 from app.generation.call import CallOptions, Context, Offer, collect, start
@@ -12,9 +13,12 @@ from app.models.catalog.operation import Operation
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
 from app.models.identity.actor import Actor
+from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.budget import ChatBudget
+from app.models.metering.gate_decision import takes_model
+from app.models.metering.key_limit import is_open_to
 from app.models.metering.refusal import Refusal
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, ProviderError
@@ -37,7 +41,7 @@ def write_title(chat_id: int) -> None:
         db.session.rollback()
         return
     try:
-        title = asked_for(chat, actor, account_state.models)
+        title = asked_for(chat, actor, account_state)
     except (Refusal, ProviderError):
         db.session.rollback()
         title = None
@@ -48,27 +52,20 @@ def write_title(chat_id: int) -> None:
 
 
 def caller_of(chat: Chat) -> Actor | None:
-    """Whose chat it is, as they would ask; None where they have left the account."""
+    """Whose chat it is, as they would ask, by the key that began it; None where they or the key are gone."""
     membership = Membership.of(chat.user_id, chat.account_id)
     if membership is None or membership.user.disabled_at:
         return None
-    user = membership.user
-    return Actor(
-        chat.user_id,
-        chat.account_id,
-        membership.role,
-        user.email,
-        user.name,
-        user.is_verified,
-        own_limit_nanos=membership.own_limit_nanos,
-        own_limit_period=membership.own_limit_period,
-    )
+    first = select(Usage.api_key_id).where(Usage.chat_id == chat.id).order_by(Usage.id).limit(1)
+    key_id = db.session.scalar(first)
+    key = ApiKey.find_live(key_id) if key_id else None
+    return None if key_id and key is None else Actor.of_member(membership, key)
 
 
-def asked_for(chat: Chat, actor: Actor, allowed: list[str]) -> str | None:
+def asked_for(chat: Chat, actor: Actor, account_state: AccountState) -> str | None:
     """The title, in one line; None where it was asked for before. Raises Refusal, or ProviderError where none came."""
     key = f"title:{chat.id}"
-    offer = cheapest(chat, allowed)
+    offer = cheapest(chat, lambda name: takes_model(account_state, name) and is_open_to(actor.key_limits, name))
     if offer is None or Usage.with_idempotency_key(actor.account_id, key):
         return None
     model, price, prompt = offer
@@ -78,14 +75,14 @@ def asked_for(chat: Chat, actor: Actor, allowed: list[str]) -> str | None:
     return plain(collect(generation))
 
 
-def cheapest(chat: Chat, allowed: list[str]) -> tuple[*Offer, Prompt] | None:
-    """The model on sale and in the plan whose ceiling for this call is the lowest, and what it is asked."""
+def cheapest(chat: Chat, may_ask: Callable[[str], bool]) -> tuple[*Offer, Prompt] | None:
+    """The model on sale that may be asked whose ceiling for this call is the lowest, and what it is asked."""
     messages = messages_of(chat)
     offers = [
         (model, price, Prompt(model.name, messages, output, is_reasoning=model.is_reasoning))
         for model, price in AIModel.for_sale(utcnow())
         for output in [TOKENS_WITH_REASONING if model.is_reasoning else TOKENS]
-        if not allowed or model.name in allowed
+        if may_ask(model.name)
     ]
     return min(offers, key=lambda offer: offer[1].ceiling_of(offer[2]), default=None)
 

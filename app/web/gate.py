@@ -12,7 +12,7 @@ from app.jobs import JobName, enqueue
 from app.models.base import utcnow
 from app.models.metering.account_state import AccountState
 from app.models.metering.gate_checks import check_account
-from app.models.metering.member_limit import spendable
+from app.models.metering.key_limit import spendable
 from app.models.metering.plan_limits import remaining
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import load_account_state
@@ -54,7 +54,7 @@ def requires_tokens(view: View) -> View:
         check_presence()
         now = utcnow()
         account_state = load_account_state(current_user.account_id, now, read=current_user.account_state)
-        g.available_nanos = spendable(account_state, current_user.user_id, now)
+        g.available_nanos = spendable(account_state, current_user, now)
         check_account(account_state, current_user)
         try:
             return make_response(view(*args, **kwargs))

@@ -19,7 +19,7 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.alerts import due_alerts
-from app.models.metering.member_limit import spendable
+from app.models.metering.key_limit import spendable
 from app.models.metering.spending import SpendingPause
 from app.web.access import is_guest
 from app.web.branding import brand, brand_name
@@ -85,7 +85,7 @@ def guest_before() -> str:
 
 def header_balance() -> dict[str, Any]:
     """The caller's balance for the header: `available` and `low` in nanos, `is_low`."""
-    available = spendable(own_account_state(), current_user.user_id, utcnow())
+    available = spendable(own_account_state(), current_user, utcnow())
     low = Setting.get("low_balance")
     return {"available": available, "low": low, "is_low": available < low}
 

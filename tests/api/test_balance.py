@@ -34,6 +34,7 @@ def test_each_amount_of_the_balance_is_there_in_nanos_and_in_credits(door: Calla
         "credits_nanos": 12_345_678, "credits_credits": "12.345678",
         "reserved_nanos": 0, "reserved_credits": "0",
         "available_nanos": 62_345_678, "available_credits": "62.345678",
+        "spendable_nanos": 62_345_678, "spendable_credits": "62.345678",
         "daily_limit_nanos": 50_000_000, "daily_limit_credits": "50",
         "daily_used_nanos": 0, "daily_used_credits": "0",
         **dict.fromkeys(

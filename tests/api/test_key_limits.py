@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 import time_machine
@@ -12,7 +13,7 @@ from app.models.identity.api_key import ApiKey
 from tests.chat.conftest import Door
 from tests.gateway.conftest import Program
 from tests.support import people
-from tests.support.people import CREDIT
+from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
@@ -85,10 +86,18 @@ def test_a_key_may_ask_its_own_models_only(program: Program) -> None:
 def test_the_chats_api_holds_a_keys_limit_too(ada: Door, provider: ProviderServer) -> None:
     provider.configure(tokens=300)
     limit(total_limit_nanos=4 * CREDIT)
-    assert ada.send("hello").status_code == 200
+    answer = ada.send("hello")
+    stream, balance = heard(answer.data), ada.balance()
+    left = 4 * CREDIT - stream.end["cost_nanos"]
+    remaining = stream.start["ceiling_nanos"] + int(Decimal(answer.headers["X-Credits-Remaining"]) * CREDIT)
+    assert (remaining, stream.end["available_nanos"], balance["spendable_nanos"]) == (4 * CREDIT, left, left)
+    assert balance["available_nanos"] == left + 996 * CREDIT
     refused = ada.send("hello")
     assert (refused.status_code, refused.json["code"]) == (429, "key_limit_reached")
     assert "This message could cost up to" in refused.json["detail"]
+    for model, code in (("gpt-other", "model_not_allowed"), ("gpt-test", "key_limit_reached")):
+        limit(models=[model], total_limit_nanos=0)
+        assert ada.call("POST", "/chats", json={"model": "gpt-test"}).json["code"] == code
 
 
 def test_a_rotated_key_keeps_its_limits_and_what_it_has_spent(

@@ -100,6 +100,9 @@ def test_running_calls_reach_the_limit_as_well(team: Team) -> None:
     assert 9 * CREDIT < team.used == running.ceiling <= 10 * CREDIT
     with pytest.raises(Refusal, match="member_limit_reached"):
         team.begin()
+    receipt = reservations.settle(running, ANSWER, "done")
+    assert receipt
+    assert (running.available, receipt.available) == (10 * CREDIT - running.ceiling, 10 * CREDIT - COST)
 
 
 def test_the_refusal_says_when_it_goes_on(team: Team) -> None:

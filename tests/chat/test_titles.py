@@ -11,6 +11,7 @@ from app.jobs import QUEUE, connect
 from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.chat.test_chat_actions import Browser
@@ -69,6 +70,19 @@ def test_the_cheapest_model_writes_the_title_as_a_call_of_its_own(
     assert provider.last["body"]["messages"][1]["content"] == (
         "Question: Why does a ferry float?\n\nAnswer: It floats."
     )
+
+
+def test_a_title_is_paid_within_what_its_key_may_and_ends_with_it(ada: Door, asked: str, session: Database) -> None:
+    key = session.query(ApiKey).one()
+    key.revoke()
+    session.commit()
+    write_title(int(asked))
+    assert titles_paid(session) == []
+    key.revoked_at, key.models = None, ["gpt-test"]
+    session.commit()
+    write_title(int(asked))
+    [call] = titles_paid(session)
+    assert (call.model, call.api_key_id) == ("gpt-test", key.id)
 
 
 def test_a_title_is_written_and_paid_once(ada: Door, asked: str, session: Database) -> None:

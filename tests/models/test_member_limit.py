@@ -14,12 +14,8 @@ from app.models.catalog.ai_model import AIModel
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
-from app.models.metering.member_limit import (
-    member_limit,
-    next_month,
-    spendable,
-    spent_by,
-)
+from app.models.metering.key_limit import spendable
+from app.models.metering.member_limit import member_limit, next_month, spent_by
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import settle
 from app.models.metering.spending_limit import check_limits
@@ -104,7 +100,7 @@ def test_calls_at_once_never_pass_a_members_limit(session: Database, calls: int)
         settle(reservation, TokenUsage(output=9999, source="reported"), "done")
     use = member_limit(AccountState.load(team.id), ada.user_id, utcnow())
     assert (use.used <= 3 * CREDIT, len(running) >= 1) == (True, True)
-    assert spendable(AccountState.load(team.id), ada.user_id, utcnow()) == use.left
+    assert spendable(AccountState.load(team.id), actor(team), utcnow()) == use.left
 
 
 def test_the_refusal_names_limit_use_need_and_a_model_that_passes(session: Database) -> None:

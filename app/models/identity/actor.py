@@ -83,6 +83,18 @@ class Actor:
         may = set(scopes.split()) - (OWNERS_SCOPES if person["role"] != "owner" else set())
         return cls(**person | key | {"scopes": frozenset(may)})
 
+    @classmethod
+    def of_member(cls, member: Membership, key: ApiKey | None = None) -> "Actor":
+        """A member as they would ask now, by a key of theirs where one is named: for what is done after the request."""
+        person = member.user
+        who = member.user_id, member.account_id, member.role, person.email, person.name, person.is_verified
+        own: Any = {"own_limit_nanos": member.own_limit_nanos, "own_limit_period": member.own_limit_period}
+        if key is None:
+            return cls(*who, **own)
+        limits = KeyLimits.of(key.monthly_limit_nanos, key.total_limit_nanos, key.models)
+        is_paused = key.spending_paused_at is not None
+        return cls(*who, **own, api_key_id=key.id, key_limits=limits, is_key_paused=is_paused)
+
     def get_id(self) -> str | None:
         """What Flask-Login keeps in the cookie."""
         return self.session_secret

@@ -21,6 +21,7 @@ from app.models.metering.gate_decision import (
     shortage_code,
     takes_model,
 )
+from app.models.metering.key_limit import is_open_to
 from app.models.metering.refusal import Refusal
 from app.models.metering.spending_limit import SpendingLimit
 from app.providers.base import ImagePrompt, Prompt
@@ -95,7 +96,7 @@ def cheaper_model(
         bound = prompt.input_token_bound - prompt.extra_input_tokens + (model.extra_input_tokens or 0)
         asked = output_of(model, refused, prompt)
         output = output_within(price.rates, bound, asked, affordable)
-        is_allowed = takes_model(account_state, model.name) and (key is None or key.takes(model.name))
+        is_allowed = takes_model(account_state, model.name) and is_open_to(key, model.name)
         reads = can_take(model, prompt, asked) and reads_as(model, refused, prompt, asked)
         if output is not None and is_allowed and reads:
             offer = Cheaper(price.rates.most_for(bound, output), model.name, model.title)

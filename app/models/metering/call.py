@@ -30,7 +30,7 @@ RECEIPT = (*BUCKETS, *COSTS, "source", "raw", "state", "outcome", "settled_at", 
 class Reservation:
     """A call that may run: its usage row, the prompt as it may be sent, and the most it will be charged.
 
-    `tier` is the service tier that its rates are for.
+    `own_left` is what the caller's own limits left before it. `tier` is the service tier that its rates are for.
     """
 
     usage_id: int
@@ -42,6 +42,7 @@ class Reservation:
     available: int
     overdraft: int
     tier: str = ORDINARY
+    own_left: int = NO_LIMIT
 
     @property
     def day(self) -> date:
@@ -50,7 +51,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a settled call came to, in nanos; `available` is the balance after it."""
+    """What a settled call came to, in nanos; `available` is what the caller may spend after it."""
 
     usage_id: int
     paid: int
@@ -66,7 +67,8 @@ class Admission:
     """A call that the rules admit, for the account as it was read.
 
     `bars` are those of the breaker, where it guards this call.
-    `is_exact`: they looked at more than that, so the account must not have moved since.
+    `is_exact`: they looked at more than that, so the account must not have moved since; `own_left` is what limits
+    leave that were set for the caller.
     """
 
     account_state: AccountState
@@ -76,6 +78,7 @@ class Admission:
     now: datetime
     bars: tuple[int, int] = (NO_LIMIT, NO_LIMIT)
     is_exact: bool = False
+    own_left: int = NO_LIMIT
 
     @cached_property
     def rates(self) -> AnyRates:
@@ -120,9 +123,10 @@ class Admission:
             self.rates,
             self.ceiling,
             self.now,
-            moved.balance(self.now).available,
+            min(moved.balance(self.now).available, self.own_left - self.ceiling),
             overdraft_of(self.account_state),
             self.price.tier,
+            self.own_left,
         )
 
 
@@ -207,12 +211,13 @@ class Ending:
         """What is told of it; None where the call was closed before."""
         if payment is None:
             return None
+        paid = payment.allowance + payment.credits
         return Receipt(
             self.reservation.usage_id,
-            payment.allowance + payment.credits,
+            paid,
             payment.absorbed,
             self.usage,
-            after.balance(self.now).available,
+            min(after.balance(self.now).available, self.reservation.own_left - paid),
             needs_recharge=after.needs_recharge,
             needs_alert=not due_alerts(after, self.now) <= due_alerts(before, self.now),
         )

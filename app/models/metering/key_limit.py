@@ -14,9 +14,10 @@ from app.extensions import db
 from app.models.base import at_once
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import KeyLimits
-from app.models.metering.member_limit import month_of, next_month
+from app.models.metering.account_state import AccountState
+from app.models.metering.member_limit import member_limit, month_of, next_month
 from app.models.metering.refusal import Refusal
-from app.models.metering.spending_limit import SpendingLimit
+from app.models.metering.spending_limit import SpendingLimit, least_left
 from app.models.metering.usage import COUNTED, SUM, USAGES, Usage
 
 LONG_AGO = date(1970, 1, 1)
@@ -40,8 +41,23 @@ def key_limit(actor: Actor, at: datetime) -> SpendingLimit | None:
     return min(known, key=lambda one: one.limit - one.used, default=None)
 
 
-def check_key(limits: KeyLimits | None, model: str) -> None:
+def limits_of(account_state: AccountState, actor: Actor, at: datetime) -> list[SpendingLimit]:
+    """What was set for the caller in the account: a member's limit, a key's."""
+    limits = member_limit(account_state, actor.user_id, at), key_limit(actor, at)
+    return [limit for limit in limits if limit]
+
+
+def spendable(account_state: AccountState, actor: Actor, at: datetime) -> int:
+    """What this caller may spend, in nanos: of the balance, within what was set for them and their key."""
+    return min(account_state.balance(at).available, least_left(limits_of(account_state, actor, at)))
+
+
+def is_open_to(limits: KeyLimits | None, model: str) -> bool:
     """A key may have models of its own."""
+    return limits is None or limits.takes(model)
+
+
+def check_key(limits: KeyLimits | None, model: str) -> None:
     if limits is not None and not limits.takes(model):
         raise Refusal("model_not_allowed", context={"name": model, "included": limits.models}, limit_kind="key")
 

@@ -79,12 +79,6 @@ def spent_by_members(since: datetime, account_id: int, first: date) -> dict[int,
     return spent
 
 
-def spendable(account_state: AccountState, user_id: int, at: datetime) -> int:
-    """What is available to this person: of the balance, and of their own limit where a team has set one."""
-    available, member = account_state.balance(at).available, member_limit(account_state, user_id, at)
-    return min(available, member.left) if member else available
-
-
 NO_MEMBER = (None, (), 0, None)
 THIS = MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user")
 LIMITS = MEMBERS.c.monthly_limit_nanos, MEMBERS.c.extras

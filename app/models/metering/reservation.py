@@ -42,10 +42,9 @@ from app.models.metering.gate_checks import (
     check_model,
     check_pace,
 )
-from app.models.metering.key_limit import check_key, key_limit
-from app.models.metering.member_limit import member_limit
+from app.models.metering.key_limit import check_key, limits_of
 from app.models.metering.refusal import Attempt, Refusal
-from app.models.metering.spending_limit import check_limits
+from app.models.metering.spending_limit import check_limits, least_left
 from app.models.metering.usage import USAGES, Usage
 from app.providers.base import Prompt, TokenUsage
 
@@ -101,11 +100,12 @@ def admit(actor: Actor, model: str | None = None) -> AccountState:
     if model is not None:
         AIModel.to_sell(model, now)
         check_model(account_state, model)
+        check_key(actor.key_limits, model)
     check_pace(account_state)
+    check_limits(budgets(actor, None, now), now)
     if account_state.chats_per_month is not None:
         check_chats(account_state, now, Chat.started_since(account_state.account_id, account_state.period_start))
-    if member := member_limit(account_state, actor.user_id, now):
-        check_limits([member], now)
+    check_limits(limits_of(account_state, actor, now), now)
     check_absorbed(account_state, now)
     check_breaker(account_state, actor, now)
     check_funds(account_state, now)
@@ -180,14 +180,14 @@ def checked(
     check_model(account_state, prompt.model)
     check_key(actor.key_limits, prompt.model)
     check_pace(account_state)
-    member, key = member_limit(account_state, actor.user_id, now), key_limit(actor, now)
-    limits = [*budgets(actor, budget, now), *(limit for limit in (member, key) if limit)]
+    own = limits_of(account_state, actor, now)
+    limits = [*budgets(actor, budget, now), *own]
     check_limits(limits, now)
     check_absorbed(account_state, now)
     bars = check_breaker(account_state, actor, now)
     check_funds(account_state, now)
     prompt = fit(account_state, prompt, price.rates, now, limits, actor.key_limits)
-    return Admission(account_state, actor, prompt, price, now, bars, is_exact=bool(limits))
+    return Admission(account_state, actor, prompt, price, now, bars, bool(limits), least_left(own))
 
 
 def write(wanted: Admission, extra: ExtraRows | None, columns: dict[str, Any]) -> Made | None:

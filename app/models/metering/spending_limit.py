@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.models.metering.balance import NO_LIMIT
 from app.models.metering.refusal import Refusal, seconds_until
 
 
@@ -38,6 +39,11 @@ class SpendingLimit:
         if self.ends is None:
             return Refusal(self.code, retry_after=self.retry_after, **details)
         return Refusal(self.code, retry_after=seconds_until(self.ends, at), resets_at=self.ends, **details)
+
+
+def least_left(limits: Iterable[SpendingLimit]) -> int:
+    """What all of them leave."""
+    return min((limit.left for limit in limits), default=NO_LIMIT)
 
 
 def check_limits(limits: Iterable[SpendingLimit], at: datetime) -> None:

@@ -35,7 +35,7 @@ export async function awaitTitle(chat, show) {
     if (isComing) continue;
     show(title);
     showTotal(chat);
-    const { available_nanos: available } = await json("GET", "/api/balance").catch(() => ({}));
+    const { spendable_nanos: available } = await json("GET", "/api/balance").catch(() => ({}));
     showBalance(available);
     return;
   }
