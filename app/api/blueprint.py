@@ -1,11 +1,13 @@
 """The API's blueprint, and what its routes share: pages of a list, moments and amounts."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from flask import Blueprint, abort, request
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Label, Select, false, or_
 
 from app.extensions import db
 from app.models.base import Model, credits_string, iso, utcnow
@@ -13,6 +15,9 @@ from app.models.metering.refusal import InvalidRequest
 
 api = Blueprint("api", __name__, url_prefix="/api")
 Row = TypeVar("Row", bound=Model)
+Order = tuple[Label[Any], bool]
+"""A column by its name, and whether it descends."""
+
 PAGE, LARGEST_PAGE = 50, 200
 NOT_OURS = "is not a cursor from this list."
 
@@ -51,14 +56,64 @@ def page_in(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"items": shown, "next_cursor": ids[start + limit - 1] if len(rows) > start + limit else None}
 
 
-def page_at(query: Select[Any], shown: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-    """One page of sums, which have no ids; the cursor is a number of rows."""
-    limit, cursor = query_count("limit", PAGE, LARGEST_PAGE), request.args.get("cursor", "0")
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
-        raise InvalidRequest({"cursor": [NOT_OURS]})
-    rows = db.session.execute(query.offset(int(cursor)).limit(limit + 1)).all()
-    more = str(int(cursor) + limit) if len(rows) > limit else None
-    return {"items": [shown(row) for row in rows[:limit]], "next_cursor": more}
+def page_at(query: Select[Any], order: Sequence[Order], shown: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """One page of sums, which have no ids: the cursor holds what the last row shown is grouped by.
+
+    So a row that comes in between moves none. `order` are the columns of the groups, the first ones of the query.
+    """
+    limit, cursor = query_count("limit", PAGE, LARGEST_PAGE), request.args.get("cursor")
+    if cursor is not None:
+        query = query.where(*behind(order, values_of(cursor, order)))
+    rows = db.session.execute(query.order_by(*in_order(order)).limit(limit + 1)).all()
+    last = rows[limit - 1][: len(order)] if len(rows) > limit else None
+    return {"items": [shown(row) for row in rows[:limit]], "next_cursor": last and cursor_of(last)}
+
+
+def in_order(order: Sequence[Order]) -> list[ColumnElement[Any]]:
+    return [label.desc() if is_desc else label.asc().nulls_last() for label, is_desc in order]
+
+
+def behind(order: Sequence[Order], values: Sequence[Any]) -> list[ColumnElement[bool]]:
+    """What comes after a row in that order; where a value may be null it comes last."""
+    later: ColumnElement[bool] = false()
+    for (label, is_desc), value in zip(reversed(order), reversed(values), strict=True):
+        column = label.element
+        if value is None:
+            later = column.is_(None) & later
+            continue
+        further = column < value if is_desc else or_(column > value, column.is_(None))
+        later = or_(further, (column == value) & later)
+    return [later]
+
+
+def cursor_of(values: Iterable[Any]) -> str:
+    told = json.dumps([value if value is None else str(value) for value in values])
+    return urlsafe_b64encode(told.encode()).decode().rstrip("=")
+
+
+def values_of(cursor: str, order: Sequence[Order]) -> list[Any]:
+    """What `cursor_of` was made of; InvalidRequest for anything else."""
+    try:
+        told = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        kinds = [READ.get(label.type.python_type, text_of) for label, _is_desc in order]
+        return [value if value is None else read(value) for read, value in zip(kinds, told, strict=True)]
+    except (ValueError, TypeError, AttributeError):
+        raise InvalidRequest({"cursor": [NOT_OURS]}) from None
+
+
+def number_of(told: str) -> int:
+    if not (told.isascii() and told.isdigit() and len(told) <= 18):
+        raise ValueError("no id")
+    return int(told)
+
+
+def text_of(told: str) -> str:
+    if b"\x00" in told.encode():
+        raise ValueError("no text")
+    return told
+
+
+READ: dict[type, Callable[[str], Any]] = {int: number_of, str: text_of, date: date.fromisoformat}
 
 
 def day_bounds() -> tuple[datetime, datetime]:

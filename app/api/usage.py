@@ -9,7 +9,7 @@ from flask import Response, request
 from flask_login import current_user
 from sqlalchemy import Row, Select, func, select
 
-from app.api.blueprint import amount, api, day_bounds, or_404, page_at
+from app.api.blueprint import amount, api, day_bounds, in_order, or_404, page_at
 from app.api.receipts import RECEIPT, shown_receipt
 from app.api.schemas import (
     AS_CSV,
@@ -118,11 +118,11 @@ def list_usage() -> dict[str, Any] | Response:
     start, end = day_bounds()
     within = Usage.created_at >= start, Usage.created_at < end
     columns = [column for group in groups for column in GROUPS[group]]
-    query = grouped(groups).where(*within).order_by(*(c.desc() if c.name == "day" else c for c in columns))
+    query, order = grouped(groups).where(*within), [(column, column.name == "day") for column in columns]
     if not wants_csv():
-        return page_at(query, shown_row)
+        return page_at(query, order, shown_row)
     names = [column.name for column in columns]
-    rows = map(shown_row, db.session.execute(query))
+    rows = map(shown_row, db.session.execute(query.order_by(*in_order(order))))
     return csv_of("usage", [*names, *FIGURES], rows)
 
 

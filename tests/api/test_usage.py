@@ -10,6 +10,8 @@ import time_machine
 
 from app.extensions import db
 from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.provider_server import ProviderServer
@@ -128,15 +130,30 @@ def test_usage_as_csv_is_the_same_rows(ada: Door, provider: ProviderServer) -> N
 
 
 def test_pages_of_usage_follow_each_other(ada: Door, provider: ProviderServer) -> None:
-    for day in (1, 2, 3):
+    """Also where a call ends between two of them: no row comes twice."""
+    key_id = db.session.query(ApiKey).one().id
+    usages = db.session.query(Usage)
+    for day in (1, 3, 3, 4):
         with time_machine.travel(datetime(2026, 5, day, 12, tzinfo=UTC)):
             asked(ada, provider)
-    first = ada.call("GET", "/usage?from=2026-05-01&to=2026-05-03&limit=2").json
-    second = ada.call("GET", f"/usage?from=2026-05-01&to=2026-05-03&limit=2&cursor={first['next_cursor']}").json
-
-    assert [row["day"] for row in first["items"] + second["items"]] == [
-        "2026-05-03",
-        "2026-05-02",
-        "2026-05-01",
+    usages.order_by(Usage.id).offset(1).first().api_key_id = None
+    db.session.commit()
+    path, rows, cursor = "/usage?from=2026-05-01&to=2026-05-04&group_by=day,kind,key&limit=1", [], ""
+    while cursor is not None:
+        page = ada.call("GET", path + cursor).json
+        [row] = page["items"]
+        rows.append((row["day"], row["key_id"]))
+        cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+        if len(rows) == 1:
+            with time_machine.travel(datetime(2026, 5, 4, 12, tzinfo=UTC)):
+                asked(ada, provider)
+            usages.order_by(Usage.id.desc()).first().operation = "gateway"
+            db.session.commit()
+    assert rows == [
+        ("2026-05-04", str(key_id)),
+        ("2026-05-03", str(key_id)),
+        ("2026-05-03", None),
+        ("2026-05-01", str(key_id)),
     ]
-    assert second["next_cursor"] is None
+    for junk in ("2", "WyJ4Il0", "WyIyMDI2LTA1LTA0IiwgIlx1MDAwMCIsICI5OTk5OTk5OTk5OTk5OTk5OTk5OTkiLCBudWxsXQ"):
+        assert ada.call("GET", f"{path}&cursor={junk}").status_code == 400

@@ -167,6 +167,9 @@ def test_an_invoice_that_is_paid_after_the_end_becomes_credits(deal: Deal) -> No
     assert deal.account.credits_nanos == 10_000 * CREDIT
     deal.follow(replace(deal.invoice(2, on_time, month(1)), stripe_id="in_on_time"))
     assert deal.account.credits_nanos == 10_000 * CREDIT
+    refund = RefundState("re_1", deal.plan.price_cents, "succeeded", late)
+    follow_refunds(Payment.by(stripe_invoice_id="in_1"), deal.account, [refund])
+    assert (deal.account.credits_nanos, list(audit())) == (0, [])
 
 
 @pytest.mark.parametrize(

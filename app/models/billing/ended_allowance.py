@@ -14,9 +14,9 @@ from app.models.identity.account import LONG_AGO
 TAKING = ("refund", "refund_failed", "dispute", "dispute_won")
 
 
-def is_late(subscription: Subscription, paid_at: datetime | None) -> bool:
-    """Whether something was paid after the subscription's end: it became credits."""
-    return bool(subscription.ended_at and paid_at and paid_at > subscription.ended_at)
+def key_of_late(invoice_id: str | None) -> str:
+    """The entry of an invoice that was paid after the subscription's end, and became credits."""
+    return f"late:{invoice_id}"
 
 
 def since_last_end(subscription: Subscription, paid: Payment, since: datetime = LONG_AGO) -> list[LedgerEntry]:
@@ -42,7 +42,8 @@ def left_of_ended(payment: Payment, counted: int = 0) -> int:
     `counted` is what the one that asks has put on its payment already.
     """
     subscription = payment.subscription
-    if subscription is None or subscription.is_in_force or is_late(subscription, payment.paid_at):
+    late = select(LedgerEntry.id).where(LedgerEntry.key == key_of_late(payment.stripe_invoice_id))
+    if subscription is None or subscription.is_in_force or db.session.scalar(late):
         return 0
     paid = Payment.last_period_of(subscription.id)
     ended = since_last_end(subscription, paid)[:1] if paid else []

@@ -7,7 +7,7 @@ from typing import Any
 from app.extensions import db
 from app.models.base import share
 from app.models.billing.allowance_refill import net_allowance, refill, sold_monthly
-from app.models.billing.ended_allowance import is_late
+from app.models.billing.ended_allowance import key_of_late
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch
@@ -158,7 +158,7 @@ def foreign_discount(subscription: Subscription, invoice: InvoiceState) -> list[
 
 
 def give(subscription: Subscription, account: Account, payment: Payment, invoice: InvoiceState, sale: Sale) -> None:
-    if is_late(subscription, invoice.paid_at):
+    if subscription.ended_at and invoice.paid_at and invoice.paid_at > subscription.ended_at:
         give_credits(subscription, account, payment, invoice, sale)
     elif sale.is_period:
         begin_period(subscription, account, payment, sale)
@@ -190,7 +190,7 @@ def give_credits(
     sold = plan.price_cents if sale.is_period else net_growth(subscription, invoice)
     payment.worth_nanos = share(whole, min(sold, plan.price_cents), plan.price_cents)
     columns: Any = {"subscription_id": subscription.id, "payment_id": payment.id, "reason": LATE}
-    LedgerEntry.post(account, "purchase", f"late:{invoice.stripe_id}", credits=payment.worth_nanos, **columns)
+    LedgerEntry.post(account, "purchase", key_of_late(invoice.stripe_id), credits=payment.worth_nanos, **columns)
 
 
 def net_growth(subscription: Subscription, invoice: InvoiceState) -> int:
