@@ -47,12 +47,6 @@ def test_the_free_allowance_waits_for_the_address(guest: Browser, post_office: P
     assert given(session, ADA) == (500, 0)
 
 
-def test_sends_wait_for_the_address_too(guest: Browser) -> None:
-    guest.sign_up("ada")
-    answer = guest.client.post("/api/chats", json={}, headers={"X-CSRFToken": guest.token()})
-    assert (answer.status_code, answer.json["code"]) == (403, "email_unverified")
-
-
 def test_without_verification_the_allowance_is_there_at_once(
     guest: Browser, session: Database, require_verified_email: Callable[..., None]
 ) -> None:

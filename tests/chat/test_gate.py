@@ -109,7 +109,8 @@ def test_the_gate_refuses(ada: Door, change: Callable[..., None], session: Datab
 def test_a_new_chat_is_gated_too(ada: Door, change: Callable[..., None]) -> None:
     """Each reason comes before those that the account has already."""
     given = {}
-    for code in ("out_of_credits", "too_many_calls", "model_not_allowed", "plan_inactive", "account_frozen"):
+    reasons = ("out_of_credits", "absorbed_limit", "too_many_calls", "model_not_allowed", "plan_inactive")
+    for code in (*reasons, "account_frozen"):
         _status, account, plan = CASES[code]
         change(plan, **account)
         given[code] = refused(ada.call("POST", "/chats", json={"model": "gpt-test"}))
@@ -219,16 +220,6 @@ def test_a_request_that_fits_nowhere_names_a_cheaper_model(door: Callable[..., D
     session.commit()
     answer = bob.send("x" * 30_000, chat=bob.new_chat())
     assert (answer.json["upgrade_url"], "or change your plan." in answer.json["detail"]) == ("/pricing", True)
-
-
-def test_a_large_request_waits_for_running_calls_that_hold_the_balance(
-    door: Callable[..., Door], session: Database
-) -> None:
-    bob = door("bob", credits=100 * CREDIT)
-    session.query(Account).order_by(Account.id.desc()).first().reserved_nanos = 99 * CREDIT
-    session.commit()
-    answer = bob.send("x" * 30_000, chat=bob.new_chat())
-    assert refused(answer) == (429, "credits_reserved")
 
 
 def test_a_ceiling_above_the_one_that_was_shown_is_a_conflict(ada: Door) -> None:

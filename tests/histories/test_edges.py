@@ -73,14 +73,6 @@ def test_a_call_over_midnight_uses_nothing_of_the_new_day(ada: Account) -> None:
     assert list(audit()) == []
 
 
-def test_a_new_day_begins_with_nothing_used(ada: Account) -> None:
-    call(ada, "2026-02-10T12:00", "2026-02-10T12:01", 20)
-    with at("2026-02-10T23:59"):
-        assert AccountState.load(ada.id).balance(utcnow()).available == 30 * CREDIT
-    with at("2026-02-11T00:00"):
-        assert AccountState.load(ada.id).balance(utcnow()).available == 50 * CREDIT
-
-
 def test_a_call_over_the_months_edge_draws_on_the_new_allowance(ada: Account, session: Database) -> None:
     give(ada, allowance=-495 * CREDIT)
     session.flush()
@@ -104,17 +96,6 @@ def test_a_clock_that_jumps_a_year_gives_one_month(ada: Account) -> None:
     assert [entry.month for entry in ada.entries()] == ["2027-02", None]
 
 
-def test_a_chat_has_come_to_what_its_settled_calls_were_paid(ada: Account, session: Database) -> None:
-    chat = Chat(account_id=ada.id, user_id=ada.memberships[0].user_id, model="m")
-    session.add(chat)
-    session.flush()
-    for minute, credits in enumerate((20, 10)):
-        call(ada, f"2026-02-10T12:0{minute}:00", f"2026-02-10T12:0{minute}:01", credits)
-    session.query(Usage).update({"chat_id": chat.id})
-    assert Usage.total_of(chat.id, ada.id) == (30 * CREDIT, 3000)
-    assert Usage.total_of(chat.id, ada.id + 1) == (0, 0)
-
-
 def test_allowance_and_credits_add_up_in_a_receipt_and_in_a_chats_total(ada: Account, session: Database) -> None:
     give(ada, credits=100 * CREDIT)
     session.flush()
@@ -130,6 +111,7 @@ def test_allowance_and_credits_add_up_in_a_receipt_and_in_a_chats_total(ada: Acc
     usage.chat_id, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h = chat.id, 1, 2, 4
     session.flush()
     assert Usage.total_of(chat.id, ada.id) == (40 * CREDIT, 4000 + usage.input_tokens)
+    assert Usage.total_of(chat.id, ada.id + 1) == (0, 0)
     assert usage.input_tokens == usage.uncached_input + 7
 
 

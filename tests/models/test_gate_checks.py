@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.extensions import db
 from app.models.billing.payment import Payment
-from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
 from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
@@ -24,11 +23,9 @@ from app.models.metering.gate_checks import (
     check_model,
     check_pace,
 )
-from app.models.metering.reservation import admit
 from app.providers.base import PIECES, TOKEN_BUCKETS, Prompt, PromptMessage
 from app.web.refusals import text_of
 from tests.models.conftest import NOON, refusal
-from tests.support.calls import reserve
 from tests.support.people import CREDIT, actor, model
 
 PROMPT = Prompt("m", (PromptMessage("user", "hi"),), 1000)
@@ -247,37 +244,3 @@ def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(account_state:
     assert refusal(lambda: fit(everything, PROMPT, RATES, NOON)).details["model"] == "dearer"
     alone = refusal(lambda: fit(replace(asked, models=["m"]), PROMPT, RATES, NOON))
     assert ("model" in alone.details, "Shorten it, or buy credits" in text_of(alone)) == (False, True)
-
-
-@pytest.mark.parametrize(
-    ("figures", "terms", "code"),
-    [
-        ({}, {}, None),
-        ({"running_calls": 2}, {"parallel_calls": 2}, "too_many_calls"),
-        ({"day": date(2100, 1, 1), "day_absorbed_nanos": 10**15}, {}, "absorbed_limit"),
-        ({}, {"models": ["other"]}, "model_not_allowed"),
-        ({}, {"chats_per_month": 0}, "chat_limit_reached"),
-        ({"frozen_at": NOON, "frozen_by": "admin"}, {}, "account_frozen"),
-        ({"allowance_nanos": 0}, {}, "out_of_credits"),
-    ],
-)
-def test_a_chat_is_refused_what_a_call_is_and_new_chats_of_their_own(
-    account_state: AccountState,
-    ada: Actor,
-    figures: dict[str, object],
-    terms: dict[str, object],
-    code: str | None,
-) -> None:
-    account = db.session.get_one(Account, account_state.account_id)
-    model("m", kind="demo")
-    for row, changes in ((account, figures), (account.plan, terms)):
-        for name, value in changes.items():
-            setattr(row, name, value)
-    db.session.flush()
-    price = AIModel.to_sell("m", NOON)[1]
-    if code is None:
-        assert admit(ada, "m").account_id == reserve(ada, PROMPT, price).account_id == account.id
-        return
-    assert refusal(lambda: admit(ada, "m")).code == code
-    if code != "chat_limit_reached":
-        assert refusal(lambda: reserve(ada, PROMPT, price)).code == code

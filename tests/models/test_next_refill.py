@@ -216,15 +216,6 @@ def test_without_a_subscription_what_is_promised_comes(
     assert promised(next_refill(world.account, now)) == what_comes(world, now)
 
 
-def test_a_refill_is_held_back_until_the_email_is_verified(in_the_app: None) -> None:
-    """If none were, the unverified worlds above would prove nothing."""
-    refills = {
-        is_verified: born(BIRTHDAYS[0], "personal", "Free", is_verified=is_verified).refills()
-        for is_verified in (True, False)
-    }
-    assert refills == {True: 1, False: 0}
-
-
 @EACH
 @given(
     birthday=st.sampled_from(BIRTHDAYS),

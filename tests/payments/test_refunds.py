@@ -137,11 +137,3 @@ def test_an_inquiry_only_flags(scenario: StripeScenario) -> None:
     scenario.dispute(scenario.buy_pack(), "inquiry")
     assert ("an inquiry" in last_mail(scenario), "on hold" in last_mail(scenario)) == (True, False)
     assert (scenario.credits, scenario.account.frozen_at) == (5000, None)
-
-
-def test_an_admins_freeze_outlasts_a_dispute_that_is_won(scenario: StripeScenario) -> None:
-    payment = scenario.buy_pack()
-    scenario.dispute(payment)
-    scenario.freeze("admin")
-    scenario.dispute(payment, "win")
-    assert scenario.account.frozen_by == "admin"

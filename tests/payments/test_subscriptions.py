@@ -8,7 +8,7 @@ import time_machine
 from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
-from app.models.metering.refusal import Conflict, Refusal
+from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import admit
 from app.payments import subscriptions
 from tests.payments.conftest import CustomerClient
@@ -146,12 +146,6 @@ def test_a_change_to_a_free_plan_waits_and_then_takes_it(scenario: StripeScenari
     assert scenario.subscription.pending_plan.name == "Pay as you go"
     scenario.renew()
     assert (scenario.account.plan.name, scenario.allowance) == ("Pay as you go", 0)
-
-
-def test_a_second_subscription_is_refused(scenario: StripeScenario) -> None:
-    scenario.subscribe("Plus")
-    with pytest.raises(Conflict, match="already"):
-        subscriptions.subscribe(scenario.actor, subscriptions.PlanOrder(scenario.plan("Pro")))
 
 
 def test_an_unpaid_renewal_leaves_what_is_left_until_it_is_paid(scenario: StripeScenario) -> None:
