@@ -216,18 +216,3 @@ def test_without_redis_the_page_says_so(owner: AdminClient, app: Flask) -> None:
     app.config["REDIS_URL"] = "redis://127.0.0.1:1/0"
     app.extensions.pop("redis", None)
     assert "responding" in owner.get("/admin/queue/").text
-
-
-def test_a_preview_shows_what_is_typed_and_saves_nothing(owner: AdminClient, session: Database) -> None:
-    typed = owner.form("/admin/plan/new/") | {"name": "Not yet", "price_cents": "33"}
-    page = owner.client.post("/admin/plan/preview/", data=typed).text
-    assert "Not yet" in page
-    assert "$33" in page
-    session.rollback()
-    assert session.scalars(select(Plan).where(Plan.name == "Not yet")).all() == []
-
-
-@pytest.mark.parametrize("view", ["ledger", "usage", "change", "event", "payment", "mail", "account", "user"])
-def test_what_happened_has_no_form(owner: AdminClient, view: str) -> None:
-    assert owner.post(f"/admin/{view}/edit/?id=1", credits_nanos="1").status_code == 403
-    assert owner.post(f"/admin/{view}/new/", credits_nanos="1").status_code == 403

@@ -61,11 +61,6 @@ def test_unknown_keys_are_not_stored(owner: AdminClient, session: Database) -> N
     assert stored(session) == {}
 
 
-def test_the_support_cannot_change_a_setting(support: AdminClient, session: Database) -> None:
-    assert support.post("/admin/setting/", overdraft="900").status_code == 403
-    assert stored(session) == {}
-
-
 def test_the_change_is_recorded(owner: AdminClient, session: Database) -> None:
     owner.fill("/admin/setting/", registration="invite", reason="too many robots")
     change = session.scalars(select(AdminChange)).one()

@@ -34,14 +34,12 @@ def test_a_chat_shows_each_message_with_what_it_cost(ada: Door, provider: Provid
 def test_a_failed_answer_says_why_and_costs_nothing(ada: Door, provider: ProviderServer) -> None:
     provider.configure(fault="500")
     chat = ada.new_chat()
-    ada.ask("hi", chat=chat)
+    receipt = ada.call("GET", f"/usage/calls/{ada.ask('hi', chat=chat).end['call_id']}").json
     answer = ada.call("GET", f"/chats/{chat}").json["messages"][1]
 
-    assert (answer["status"], answer["cost_nanos"], answer["error"]["code"]) == (
-        "failed",
-        0,
-        "provider_error",
-    )
+    assert (answer["status"], answer["cost_nanos"], answer["error"]["code"]) == ("failed", 0, "provider_error")
+    assert (receipt["cost_nanos"], receipt["state"], receipt["outcome"]) == (0, "released", "failed")
+    assert ada.call("GET", f"/usage/chat/{chat}").json["calls"] == 0
 
 
 @pytest.mark.databases("sqlite", "postgresql")

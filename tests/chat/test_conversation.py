@@ -139,14 +139,3 @@ def test_a_deleted_chat_is_gone_but_its_receipts_stay(ada: Door, session: Databa
     assert ada.call("GET", f"/chats/{chat}").status_code == 404
     assert session.query(Usage).count() == 1
     assert session.query(Chat).count() == 1
-
-
-def test_chats_are_found_by_title_and_text(ada: Door, provider: ProviderServer) -> None:
-    provider.configure(text="The barrier lifts at 100%.")
-    chat = ada.new_chat()
-    ada.ask("gates", chat=chat)
-    result = {
-        word: len(ada.call("GET", f"/chats?q={word}").json["items"])
-        for word in ("gates", "BARRIER", "100%25", "nothing")
-    }
-    assert result == {"gates": 1, "BARRIER": 1, "100%25": 1, "nothing": 0}
