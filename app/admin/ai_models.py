@@ -6,7 +6,7 @@ from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BooleanEqualFilter
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from wtforms import BooleanField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Optional, Regexp
@@ -170,6 +170,11 @@ class ModelForm(RowForm):
         description="From then on it's hidden and refused. Users get an email 30 days before.",
     )
     successor = SelectField("Then", choices=successors, description="The model we suggest instead.")
+    fallback = SelectField(
+        "If it fails, ask",
+        choices=successors,
+        description="Tried when the provider fails before the first word, unless it could cost more. Not for /v1.",
+    )
     is_reasoning = BooleanField("Reasons before it answers")
     takes_images = BooleanField("Reads images")
     makes_images = BooleanField("Makes images", description="And nothing else. Set prices under Image prices.")
@@ -219,8 +224,10 @@ class ModelTable(BulkRetire, AdminTable):
         model.upstream_name = model.upstream_name or None
         model.limit_name = model.limit_name or None
         model.successor = model.successor or None
-        if model.successor == model.name:
-            raise FieldError("successor", "A model can't replace itself.")
+        model.fallback = model.fallback or None
+        for field in ("successor", "fallback"):
+            if getattr(model, field) == model.name:
+                raise FieldError(field, "A model can't replace itself.")
         check_maker(model)
         before = form.name.object_data
         if not is_created and model.name != before and (was_called(before) or is_named(before)):
@@ -272,7 +279,7 @@ def is_named(name: str) -> bool:
         select(Plan.id).where(has_text(Plan.models, name)),
         select(ApiKey.id).where(has_text(ApiKey.models, name)),
         select(OperationRow.id).where(OperationRow.default_model == name),
-        select(AIModel.id).where(AIModel.successor == name),
+        select(AIModel.id).where(or_(AIModel.successor == name, AIModel.fallback == name)),
         select(Habit.id).where(Habit.model == name),
     )
     return any(db.session.scalar(rows.limit(1)) is not None for rows in naming)

@@ -30,6 +30,7 @@ from app.models.metering.key_limit import spendable
 from app.models.metering.usage import Usage
 from app.web.access import is_guest
 from app.web.answer_html import AnswerRenderer
+from app.web.formatting import fallback_note
 from app.web.network_address import network
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ def last_event(generation: Generation) -> dict[str, Any]:
         has_text = bool(generation.text.strip() or receipt.usage.images)
         why = why_it_ended(generation.call_ending.finish_reason, has_text=has_text, is_shortened=is_shortened)
         last = ended(ids, ending, (receipt.paid, receipt.available, *tokens), why)
+        last |= fallen_back(generation.reservation.prompt.model, generation.sent.model, last)
         return last | shown_images(receipt.usage_id, receipt.usage.images)
     if kept is not None:
         return ended_row(db.session.get_one(kept.table.model, kept.row_id), ids, kept.table)
@@ -222,7 +224,8 @@ def last_event(generation: Generation) -> dict[str, Any]:
 def ended_row(row: Any, ids: dict[str, str], table: TextTable) -> dict[str, Any]:
     ending = Outcome(row.status, None, row.error_code, row.error_detail)
     has_text = bool(getattr(row, table.text).strip() or row.call.images)
-    return ended_call(row.call, row.account_id, ids, ending, has_text=has_text)
+    last, model = ended_call(row.call, row.account_id, ids, ending, has_text=has_text), getattr(row, "model", None)
+    return last | fallen_back(row.call.model, model, last) if model == row.call.answered_model else last
 
 
 def ended_call(
@@ -248,6 +251,13 @@ def shown_images(call_id: int, images: int) -> dict[str, Any]:
     """Part of the last event of a call that made images: its files."""
     files = Attachment.of_call(call_id) if images else []
     return {"images": [shown_attachment(file) for file in files]} if files else {}
+
+
+def fallen_back(asked: str, answered: str, last: dict[str, Any]) -> dict[str, Any]:
+    """Part of the last event where another model answered than the one that was asked: the note says so first."""
+    if asked == answered or last["event"] != "done":
+        return {}
+    return {"note": " ".join(filter(None, [fallback_note(asked, answered), last["note"]]))}
 
 
 def why_it_ended(finish_reason: str | None, *, has_text: bool, is_shortened: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from flask_login import current_user
 from app.extensions import db
 from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.prompts import GatewayRequest
-from app.generation.call import provider_of
+from app.generation.upstream import provider_of
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.metering.gate_checks import check_model

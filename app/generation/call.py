@@ -14,6 +14,7 @@ from app.extensions import db
 from app.generation import registry
 from app.generation.generation import Generation
 from app.generation.text_checkpoint import KeptText
+from app.generation.upstream import provider_of
 from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
@@ -29,8 +30,7 @@ from app.models.metering.gate_checks import check_operation, first_model
 from app.models.metering.refusal import Conflict, InvalidRequest
 from app.models.metering.reservation import Reservation, reserve_with
 from app.models.metering.usage import Usage
-from app.providers.base import Prompt, PromptMessage, Provider, ProviderError
-from app.providers.registry import open_provider
+from app.providers.base import Prompt, PromptMessage, ProviderError
 
 Offer = tuple[AIModel, ModelPrice]
 AnyOffer = tuple[AIModel, ModelPrice | ImageOffer]
@@ -138,12 +138,6 @@ def kept_text(context: Context, reservation: Reservation, ids: Sequence[int]) ->
     if context.rows:
         return context.rows.kept(ids)
     return context.store(reservation) if context.store else None
-
-
-def provider_of(model: AIModel) -> Provider:
-    provider = model.provider
-    at = {"base_url": provider.address, "api_key": provider.api_key}
-    return open_provider(provider.kind, **at, options=provider.options)
 
 
 def collect(generation: Generation) -> str:

@@ -9,6 +9,7 @@ from flask import Flask, g
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
+from app.generation.fallback import fall_back
 from app.generation.provider_reader import NOBODY, Follower, ProviderReader
 from app.generation.text_checkpoint import FinishedText, KeptText
 from app.jobs import JobName, enqueue
@@ -47,6 +48,7 @@ class Generation(ProviderReader):
     """A running answer. `run` are its steps; `follow` gives its text to a reader, from any thread.
 
     `kept` is where its text is kept, None where nowhere; `follow_up` a job, by name and id, for when it is done.
+    `sent` is the prompt of the model that answers, which is another's where its fallback does.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Generation(ProviderReader):
     ) -> None:
         super().__init__()
         self.app = app
-        self.reservation = reservation
+        self.reservation, self.sent = reservation, reservation.prompt
         self.kept = kept
         self.follow_up = follow_up
         self.parts: list[str] = []
@@ -69,7 +71,6 @@ class Generation(ProviderReader):
         self.settings = Setting.stored()
         self.waited: float | None = None
         self.reply: Reply | None = None
-        self.is_of_sender = False
         self.failure: ProviderError | None = None
 
     @property
@@ -108,7 +109,7 @@ class Generation(ProviderReader):
     def stop(self) -> None:
         """The user has enough. A reasoning model is read to its end all the same, unseen: it is paid as reported."""
         self.is_stopping = True
-        if not self.reservation.prompt.is_reasoning:
+        if not self.sent.is_reasoning:
             self._break_off()
 
     def interrupt(self) -> None:
@@ -133,7 +134,23 @@ class Generation(ProviderReader):
                 yield None
 
     def _read(self, provider: Provider, prompt: Prompt) -> Generator[None, None, tuple[str | None, str | None]]:
-        """Collect the text; returns the code and words of an error, or two Nones."""
+        """Collect the text, if need be of the model's fallback; the code and words of an error, or two Nones."""
+        try:
+            try:
+                yield from self._collect(provider, prompt)
+            except ProviderError as error:
+                if (instead := self._fall_back(error)) is None:
+                    raise
+                yield from self._collect(*instead)
+        except ProviderError as error:
+            self.failure = error
+            return "provider_error", str(error)
+        except Exception:
+            log.exception("answer failed")
+            return "provider_error", "The answer was cut off on our side. Nothing was charged."
+        return None, None
+
+    def _collect(self, provider: Provider, prompt: Prompt) -> Iterator[None]:
         try:
             self.reply = self._ask(provider, prompt)
             if self.is_interrupted or self.is_stopping:
@@ -142,21 +159,22 @@ class Generation(ProviderReader):
                 self._append(text)
                 yield
         except ProviderError as error:
-            self.failure = error
-            log.warning(
-                "provider failed",
-                extra={
-                    "reason": error.reason,
-                    "technical": error.technical,
-                    "call": self.reservation.usage_id,
-                },
-            )
-            self.is_of_sender = error.is_of_sender
-            return "provider_error", str(error)
-        except Exception:
-            log.exception("turn failed")
-            return "provider_error", "The answer was cut off on our side. Nothing was charged."
-        return None, None
+            call = {"call": self.reservation.usage_id, "model": self.sent.model}
+            log.warning("provider failed", extra={"reason": error.reason, "technical": error.technical, **call})
+            raise
+
+    def _fall_back(self, error: ProviderError) -> tuple[Provider, Prompt] | None:
+        """Whom to ask instead, and what. None once something came or somebody stopped it, or by the request's fault."""
+        is_used = self.told or (self.reply is not None and self.reply.usage.source != "none")
+        if is_used or error.is_of_sender or self.is_stopping or self.is_interrupted:
+            return None
+        with self.app.app_context():
+            Setting.remember(self.settings)
+            instead = fall_back(self.reservation)
+        if instead is None:
+            return None
+        self.reservation, self.sent = instead.reservation, instead.sent
+        return instead.provider, instead.prompt
 
     def _ask(self, provider: Provider, prompt: Prompt) -> Reply:
         return provider.stream(prompt)
@@ -186,14 +204,20 @@ class Generation(ProviderReader):
         if reported.source == "none" and status == "failed" and not self.parts:
             return reported
         thinking = self.reply.evidence.thinking_tokens if self.reply else 0
-        return estimated(self.reservation.prompt, self.text, reported, thinking=thinking)
+        return estimated(self.sent, self.text, reported, thinking=thinking)
 
     @property
     def call_ending(self) -> CallEnding:
         """How the provider ended it, and what it says of it."""
+        is_of_sender = self.failure is not None and self.failure.is_of_sender
         if self.reply is None:
-            return CallEnding(is_of_sender=self.is_of_sender)
-        return CallEnding(self.reply.finish_reason, self.reply.evidence, self.is_of_sender)
+            return CallEnding(is_of_sender=is_of_sender)
+        said = replace(self.reply.evidence, model=self.sent.model) if self.has_fallen_back else self.reply.evidence
+        return CallEnding(self.reply.finish_reason, said, is_of_sender)
+
+    @property
+    def has_fallen_back(self) -> bool:
+        return self.sent is not self.reservation.prompt
 
     def _settle(self, ending: Outcome) -> Outcome:
         """Write receipt and message, again and again while the database is away; the sweeper is behind it."""
@@ -215,7 +239,7 @@ class Generation(ProviderReader):
             receipt = settle_with(text, reservation, usage, ending.status, self.call_ending, is_alone=True)
             if receipt is None:
                 return LOST
-            learn(self.reservation.prompt.model, self.reservation.prompt, receipt.usage)
+            learn(self.sent.model, self.sent, receipt.usage)
             db.session.commit()
             self._count(ending.status, receipt)
             self._ring(receipt)
@@ -223,7 +247,7 @@ class Generation(ProviderReader):
 
     def _priced_as_served(self) -> Reservation:
         """The reservation at the rates of the model that answered and the tier that served, where they are listed."""
-        said, asked = self.call_ending.evidence, self.reservation.prompt.model
+        said, asked = self.call_ending.evidence, self.sent.model
         tier = price_tier(said.service_tier) if said.service_tier else self.reservation.tier
         is_other_tier = tier != self.reservation.tier
         if said.model in (None, asked) and not is_other_tier:
@@ -242,15 +266,15 @@ class Generation(ProviderReader):
         if self.kept is None:
             return None
         ended = {"status": ending.status, "error_code": ending.code, "error_detail": ending.detail}
-        more = dict(self.kept.when_paid) if ending.status in PAID_OUTCOMES else {}
+        names = {"model": self.sent.model} if self.has_fallen_back and self.kept.names_model else {}
+        more = {**self.kept.when_paid, **names} if ending.status in PAID_OUTCOMES else {}
         more |= self.kept.when_refused if self.call_ending.is_refused else {}
         text = self.text if self.kept.has_thinking else without_thinking(self.text)
         return FinishedText(self.kept, text, {**ended, **more})
 
     def _count(self, outcome: str, receipt: Receipt) -> None:
         cost, absorbed = receipt.paid + receipt.absorbed, receipt.absorbed
-        model = self.reservation.prompt.model
-        count_call(model, outcome, receipt.usage, cost=cost, absorbed=absorbed, waited=self.waited)
+        count_call(self.sent.model, outcome, receipt.usage, cost=cost, absorbed=absorbed, waited=self.waited)
 
     def _follow_up(self, ending: Outcome) -> None:
         """Once the end is known. Whoever read up to it hears of it after this."""

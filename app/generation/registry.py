@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from flask import Flask, current_app, g
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.extensions import db
 from app.generation.generation import Generation
 from app.generation.text_checkpoint import KeptText, TextTable, renew
+from app.generation.upstream import upstream_prompt
 from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
@@ -187,11 +187,6 @@ def begin(
     generation = made(app, reservation, kept, follow_up)
     live.start(generation, provider, upstream_prompt(model, reservation.prompt))
     return generation
-
-
-def upstream_prompt(model: AIModel, prompt: Prompt) -> Prompt:
-    """The reserved prompt under the name that its provider knows the model by."""
-    return replace(prompt, model=model.upstream_name or model.name, limit_name=model.limit_name)
 
 
 def give_place_back(_error: BaseException | None = None) -> None:

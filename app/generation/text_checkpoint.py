@@ -142,6 +142,10 @@ class KeptText:
         return {"account": self.account_id, "row": self.row_id}
 
     @property
+    def names_model(self) -> bool:
+        return "model" in self.table.table.c
+
+    @property
     def begins_with(self) -> str:
         """What readers get before the call's own text."""
         return self.before if self.is_continued else ""

@@ -6,9 +6,10 @@ from typing import Any
 
 from app.extensions import db
 from app.generation import registry
-from app.generation.call import check_plan_of, provider_of
+from app.generation.call import check_plan_of
 from app.generation.generation import Generation
 from app.generation.provider_reader import NOBODY, Follower
+from app.generation.upstream import provider_of
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.operation import Operation
 from app.models.catalog.price import ModelPrice

@@ -218,6 +218,11 @@ def note_of_end(call: Usage, has_text: bool = True) -> str | None:
     return finish_note(call.finish_reason, has_text=has_text, is_shortened=call.shortened_from is not None)
 
 
+def fallback_note(asked: str, answered: str) -> str:
+    """That another model took the place of the one that was asked."""
+    return f"{model_title(asked)} didn't answer, so {model_title(answered)} did."
+
+
 def explanation_text(why: Explanation) -> str:
     """What a call's cost is made of: 82% of it is the earlier conversation, about 3,100 tokens, sent again; ..."""
     said = EXPLAINED[why.part].format(percent=f"{why.percent}%", tokens=number(why.tokens))
@@ -253,6 +258,7 @@ FILTERS = {
     "model_title": model_title,
     "left_out_note": left_out_note,
     "finish_note": note_of_end,
+    "fallback_note": fallback_note,
     "explanation": explanation_text,
     "credits": credits_figure,
     "credits_exact": credits_exact,

@@ -41,14 +41,16 @@ def test_a_model_makes_what_its_providers_format_can(
 def test_a_model_that_a_plan_or_a_user_kind_names_keeps_its_id(
     owner: AdminClient, session: Database, name: str
 ) -> None:
-    model = session.scalars(select(AIModel).order_by(AIModel.id)).first()
+    model, other = session.scalars(select(AIModel).order_by(AIModel.id).limit(2))
     path = f"/admin/model/edit/?id={model.id}"
     assert owner.fill(path, name=name).status_code == 302
     plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
     habit = {"people": 1, "plan_id": plus.id, "calls_per_day": 1, "input_tokens": 1, "output_tokens": 1}
-    for models, users in (([name], "another"), ([], name)):
-        plus.models = models
+    for models, users, fallback in (([name], "another", None), ([], "a third", name), ([], name, None)):
+        plus.models, other.fallback = models, fallback
         session.add(Habit(name=users, model=users, **habit))
         session.commit()
         refused = owner.fill(path, name="again")
         assert (refused.status_code, "can&#39;t change" in at_field(refused.text, "name")) == (422, True)
+    refused = owner.fill(path, fallback=name)
+    assert (refused.status_code, "can&#39;t replace itself" in at_field(refused.text, "fallback")) == (422, True)

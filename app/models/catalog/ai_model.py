@@ -26,7 +26,8 @@ class AIModel(Model):
 
     `image_tokens` is the most that an image of any size counts as; None: the rule of the provider's kind holds.
     `context_window` bounds input and output together, `max_input_tokens` the input alone where the vendor states one.
-    From `sold_until` on it cannot be called; `successor` is the name of the model that takes its place.
+    From `sold_until` on it cannot be called; `successor` is the name of the model that takes its place, `fallback` that
+    of the one that is asked where its provider fails before the first word.
     `makes_images`: it answers with images, at the prices of `ImagePrice`, and is offered where images are made only.
     `extra_input_tokens` is the most that its host adds to a prompt; None: not known yet. It is learned from reports
     above the bound, as `limit_name` is from more output than was asked for.
@@ -47,6 +48,7 @@ class AIModel(Model):
     max_output_tokens: Mapped[int]
     sold_until: Mapped[datetime | None]
     successor: Mapped[str | None]
+    fallback: Mapped[str | None]
     is_reasoning: Mapped[bool] = mapped_column(default=False)
     takes_images: Mapped[bool] = mapped_column(default=False)
     makes_images: Mapped[bool] = mapped_column(default=False, server_default=false())

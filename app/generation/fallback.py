@@ -1,0 +1,85 @@
+"""Another model in the place of one whose provider failed, where the admin named one. docs/providers.md."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from app.extensions import db
+from app.generation.upstream import provider_of, upstream_prompt
+from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
+from app.models.identity.api_key import ApiKey
+from app.models.metering.account_state import AccountState
+from app.models.metering.gate_decision import takes_model
+from app.models.metering.refusal import InvalidRequest, Refusal
+from app.models.metering.reservation import Reservation
+from app.models.metering.usage import Usage
+from app.providers.base import Prompt, Provider
+
+
+class Fallback(NamedTuple):
+    """Who is asked instead: the call at that model's price, the prompt as it counts and as it is sent."""
+
+    reservation: Reservation
+    sent: Prompt
+    provider: Provider
+    prompt: Prompt
+
+
+def fall_back(reservation: Reservation) -> Fallback | None:
+    """Give the call to the model that takes the place of the one asked, where there is one. Commits."""
+    instead = fallback_of(reservation)
+    if instead is None:
+        return None
+    model, price, prompt = instead
+    db.session.get_one(Usage, reservation.usage_id).price_id = price.id
+    db.session.commit()
+    priced = replace(reservation, rates=price.rates, tier=price.tier)
+    return Fallback(priced, prompt, provider_of(model), upstream_prompt(model, prompt))
+
+
+def fallback_of(reservation: Reservation) -> tuple[AIModel, ModelPrice, Prompt] | None:
+    """None where none is named or on sale, where plan, key or guests may not use it, where the prompt doesn't fit, and
+    where it could cost more than was reserved. A request in a vendor's own format has none.
+    """
+    asked = AIModel.named(reservation.prompt.model)
+    offer = offered(asked.fallback) if asked and type(reservation.prompt) is Prompt else None
+    if offer is None or not may_use(reservation, offer[0]):
+        return None
+    model, price = offer
+    prompt = prompt_for(model, reservation.prompt)
+    most = price.rates.most_for(prompt.input_token_bound, prompt.max_output_tokens)
+    return (model, price, prompt) if fits(model, prompt) and most <= reservation.ceiling else None
+
+
+def offered(name: str | None) -> tuple[AIModel, ModelPrice] | None:
+    try:
+        return AIModel.to_sell(name, utcnow()) if name else None
+    except (Refusal, InvalidRequest):
+        return None
+
+
+def may_use(reservation: Reservation, model: AIModel) -> bool:
+    account = AccountState.load(reservation.account_id)
+    key_id = db.session.get_one(Usage, reservation.usage_id).api_key_id
+    key = db.session.get(ApiKey, key_id) if key_id else None
+    is_for_them = account.kind != "house" or model.is_free_for_guests
+    return is_for_them and takes_model(account, model.name) and (not key or not key.models or model.name in key.models)
+
+
+def prompt_for(model: AIModel, prompt: Prompt) -> Prompt:
+    return replace(
+        prompt,
+        model=model.name,
+        max_output_tokens=min(prompt.max_output_tokens, model.most_output),
+        is_reasoning=model.is_reasoning,
+        extra_input_tokens=model.extra_input_tokens or 0,
+        wants_cache=False,
+    )
+
+
+def fits(model: AIModel, prompt: Prompt) -> bool:
+    """By our own count; the provider has the last word."""
+    shows_images = any(message.images for message in prompt.messages)
+    likely = sum(message.likely_tokens for message in prompt.messages) + prompt.extra_input_tokens
+    return likely <= model.input_limit(prompt.max_output_tokens) and (model.takes_images or not shows_images)

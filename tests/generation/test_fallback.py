@@ -1,0 +1,119 @@
+"""The model that takes the place of one whose provider fails before the first word: who answers, and what it costs."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.base import utcnow
+from app.models.billing.audit import audit
+from app.models.billing.call_audit import audit_calls
+from app.models.catalog.ai_model import AIModel
+from app.models.chat.chat import Message
+from app.models.identity.api_key import ApiKey
+from app.models.metering.usage import Usage
+from tests.chat.conftest import Door
+from tests.support import people
+from tests.support.people import CREDIT, Heard, heard
+from tests.support.provider_server import ProviderServer
+
+Database = scoped_session[Session]
+DOWN, UPSTREAM = "gpt [[fault:503]]", "claude-at-its-vendor"
+
+
+@pytest.fixture
+def asked(ada: Door, session: Database) -> AIModel:
+    """The model that ada asks: its provider is down, and a cheaper one of another provider takes its place."""
+    people.model("claude-test", kind="anthropic", dollars_in="1", dollars_out="5", upstream_name=UPSTREAM)
+    model = session.query(AIModel).filter_by(name="gpt-test").one()
+    model.fallback, model.upstream_name = "claude-test", DOWN
+    session.commit()
+    return model
+
+
+def asked_models(provider: ProviderServer) -> list[str]:
+    """Who was asked, in which order; each is tried again where it is down."""
+    return list(dict.fromkeys(request["body"]["model"] for request in provider.requests))
+
+
+def call_of(session: Database, stream: Heard) -> Usage:
+    session.expire_all()
+    return session.get_one(Usage, int(stream.start["call_id"]))
+
+
+@pytest.mark.databases("sqlite", "postgresql", short="in turns")
+@pytest.mark.usefixtures("asked")
+def test_the_fallback_answers_at_its_own_price(ada: Door, provider: ProviderServer, session: Database) -> None:
+    provider.configure(input_tokens=100, tokens=10)
+    stream = ada.ask("hello")
+    call = call_of(session, stream)
+
+    assert (stream.ended_as, asked_models(provider)) == ("done", [DOWN, UPSTREAM])
+    paid = 100 * 1_000 + 10 * 5_000
+    assert (call.cost_nanos, call.paid_nanos, stream.end["cost_nanos"]) == (paid, paid, paid)
+    assert (call.model, call.answered_model, call.price.model.name) == ("gpt-test", "claude-test", "claude-test")
+    message = stream.start["message_id"]
+    assert session.get_one(Message, int(message)).model == "claude-test"
+    again = heard(ada.call("GET", f"/messages/{message}/stream").data)
+    assert stream.end["note"] == again.end["note"] == "gpt-test didn't answer, so claude-test did."
+    assert ada.balance()["credits_nanos"] == 1000 * CREDIT - paid
+    assert list(audit()) == []
+    assert audit_calls().all() == []
+
+
+def dearer(session: Database, _asked: AIModel) -> None:
+    now = utcnow()
+    session.add(people.price(AIModel.named("claude-test"), "3", "50", effective_from=now))  # type: ignore[arg-type]
+
+
+def off_sale(_session: Database, _asked: AIModel) -> None:
+    AIModel.named("claude-test").is_for_sale = False  # type: ignore[union-attr]
+
+
+def none(_session: Database, asked: AIModel) -> None:
+    asked.fallback = None
+
+
+def not_for_the_key(session: Database, _asked: AIModel) -> None:
+    session.query(ApiKey).one().models = ["gpt-test"]
+
+
+def not_in_the_plan(session: Database, _asked: AIModel) -> None:
+    session.query(ApiKey).one().account.plan.models = ["gpt-test"]
+
+
+def to_blame(_session: Database, asked: AIModel) -> None:
+    asked.upstream_name = "gpt [[fault:413]]"
+
+
+def too_late(_session: Database, asked: AIModel) -> None:
+    asked.upstream_name = "gpt [[fault:cut after=3]]"
+
+
+CASES = [dearer, off_sale, none, not_for_the_key, not_in_the_plan, to_blame, too_late]
+ANSWERED = {too_late: "gpt [[fault:cut after=3]]"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nobody_else_is_asked(
+    ada: Door, asked: AIModel, provider: ProviderServer, session: Database, case: Callable[[Database, AIModel], None]
+) -> None:
+    case(session, asked)
+    session.commit()
+    stream = ada.ask("hello")
+
+    assert (stream.ended_as, asked_models(provider)) == ("error", [asked.upstream_name])
+    call = call_of(session, stream)
+    assert (call.paid_nanos, call.answered_model, call.price.model.name) == (0, ANSWERED.get(case), "gpt-test")
+
+
+def test_where_both_fail_nothing_is_charged(
+    ada: Door, asked: AIModel, provider: ProviderServer, session: Database
+) -> None:
+    AIModel.named("claude-test").upstream_name = "claude [[fault:529]]"  # type: ignore[union-attr]
+    session.commit()
+    stream = ada.ask("hello")
+
+    assert (stream.ended_as, asked_models(provider)) == ("error", [DOWN, "claude [[fault:529]]"])
+    assert call_of(session, stream).paid_nanos == 0
+    assert ada.balance()["credits_nanos"] == 1000 * CREDIT
