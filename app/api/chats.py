@@ -1,12 +1,12 @@
 """Chats over JSON: begin, list, search, read, change, delete."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from flask import request, url_for
 from flask_login import current_user
 from pydantic import Field
-from sqlalchemy import Select, select
+from sqlalchemy import Select
 
 from app.api.attachments import ATTACHMENT, shown_attachment
 from app.api.blueprint import answer_of, api, or_404, page_of
@@ -50,6 +50,7 @@ CHAT = shape(
     model=TEXT,
     is_pinned=FLAG,
     is_archived=FLAG,
+    is_temporary=FLAG | {"description": "Whether it is in no list, and deleted some days after its last message."},
     wants_title=FLAG | {"description": "Whether a model will write the title after the first answer."},
     folder=or_null(TEXT),
     document_id=or_null(TEXT) | {"description": "The document whose text goes along with every message."},
@@ -93,6 +94,7 @@ class ChatChanges(Body):
     title: Annotated[Filled, Field(max_length=LONGEST_TITLE)] | None = None
     is_pinned: Flag | None = None
     is_archived: Flag | None = None
+    is_temporary: Annotated[Literal[False], Field(description="false: keep a temporary chat.")] | None = None
     is_shared: (
         Annotated[
             Flag,
@@ -164,6 +166,8 @@ def change_chat(chat_id: str) -> dict[str, Any]:
 
 
 def change(chat: Chat, sent: ChatChanges) -> None:
+    if sent.is_temporary is False and chat.is_temporary:
+        chat.keep()
     if sent.title is not None:
         chat.rename(sent.title)
     for wanted, column in ((sent.is_pinned, "pinned_at"), (sent.is_archived, "archived_at")):
@@ -193,8 +197,8 @@ def move(chat: Chat, sent: ChatChanges) -> None:
 def share(chat: Chat, *, is_shared: bool) -> None:
     if not is_shared:
         return chat.unshare()
-    if chat.guest is not None or chat.leaf_id is None:
-        raise InvalidRequest({"is_shared": ["needs an account, and a chat with a message."]})
+    if chat.guest is not None or chat.leaf_id is None or chat.is_temporary:
+        raise InvalidRequest({"is_shared": ["needs an account, and a chat with a message that is not temporary."]})
     return chat.share()
 
 
@@ -222,7 +226,7 @@ def wants_title(asked: bool | None) -> bool:
 
 
 def mine() -> Select[Chat]:
-    return select(Chat).filter_by(**current_user.owns)
+    return Chat.listed(**current_user.owns)
 
 
 def shown_chat(chat: Chat) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from app.extensions import db
 from app.generation.conversation import Conversation
 from app.generation.generation import Generation
 from app.generation.send import ask
-from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, checked_instructions, folder_name
+from app.models.chat.chat import MOST_OUTPUT_TOKENS, TEMPORARY_TITLE, Chat, checked_instructions, folder_name
 from app.models.metering.reservation import admit
 from app.web.access import for_guests_too, own_document
 from app.web.gate import requires_tokens, says_remaining
@@ -30,6 +30,7 @@ class ChatSettings(Body):
     max_output_tokens: Annotated[Count, Field(le=MOST_OUTPUT_TOKENS)] | None = None
     budget_credits: Credits | None = None
     folder: Folder = ""
+    is_temporary: Annotated[Flag, Field(description="true: in no list, no title, and deleted soon.")] = False
     document_id: (
         Annotated[Identifier, Field(description="The document whose text goes along with every message.")] | None
     ) = None
@@ -81,6 +82,8 @@ def begun(sent: NewChat) -> Chat:
     chat.system_prompt = checked_instructions(sent.system_prompt)
     chat.max_output_tokens = sent.max_output_tokens
     chat.budget_nanos, chat.folder = sent.budget_credits or None, folder_name(sent.folder)
+    if sent.is_temporary:
+        chat.is_temporary, chat.wants_title, chat.title, chat.folder = True, False, TEMPORARY_TITLE, None
     chat.document_id = own_document(sent.document_id).id if sent.document_id else None
     db.session.add(chat)
     db.session.flush()

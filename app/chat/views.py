@@ -2,12 +2,13 @@
 
 from flask import render_template, request
 from flask_login import current_user
-from sqlalchemy import Select, select
+from sqlalchemy import Select
 
 from app.extensions import db
 from app.models.base import row_id, utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.ordinary_answer import first_affordable
+from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat, folder_name
 from app.models.chat.search import excerpts, mentions
@@ -47,6 +48,8 @@ def show(chat_id: str | None = None) -> str:
         document=document_of(shown),
         instructions="" if shown or is_guest() else current_user.user.chat_instructions,
         is_archive=is_archive,
+        is_temporary=shown.is_temporary if shown else "temporary" in request.args,
+        temporary_days=Setting.get("temporary_chat_days"),
         models=models,
         allowed_models=account_state.models,
         default_model=first_affordable(included, balance.available),
@@ -82,4 +85,4 @@ def listed(*, is_archive: bool, folder: str | None) -> list[Chat]:
 
 
 def own_chats(*, is_archive: bool) -> Select[Chat]:
-    return select(Chat).filter_by(**current_user.owns).where(Chat.archived_at.is_not(None) == is_archive)
+    return Chat.listed(**current_user.owns).where(Chat.archived_at.is_not(None) == is_archive)

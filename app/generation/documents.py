@@ -13,12 +13,12 @@ from sqlalchemy import update
 from app.extensions import db
 from app.generation import call
 from app.generation.call import CallOptions, Context, begin, earlier
-from app.generation.exchange import title_of
 from app.generation.generation import Generation
 from app.generation.text_checkpoint import REVISIONS, KeptText
 from app.models.base import utcnow
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.setting import Setting
+from app.models.chat.chat import title_of
 from app.models.documents.document import Document, Revision
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState

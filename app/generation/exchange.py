@@ -13,11 +13,10 @@ from app.generation.prompt import PromptTurn
 from app.generation.text_checkpoint import MESSAGES as TEXTS
 from app.generation.text_checkpoint import KeptText
 from app.models.base import utcnow
-from app.models.chat.chat import CHATS, Chat, Message
+from app.models.chat.chat import CHATS, Chat, Message, title_of
 from app.models.metering.refusal import Conflict
 from app.models.metering.reservation import Reservation
 
-TITLE_LENGTH = 60
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
 M = MESSAGES.c
 THIS_CHAT = and_(CHATS.c.account_id == bindparam("account"), CHATS.c.id == bindparam("chat"))
@@ -154,9 +153,3 @@ def write_on(message: Message, reservation: Reservation) -> KeptText:
 def bound(prefix: str, *names: str) -> list[Any]:
     """Parameters with the types of a message's columns."""
     return [bindparam(f"{prefix}{name}", type_=M[name].type) for name in names]
-
-
-def title_of(content: str) -> str:
-    """The first words of the first question."""
-    line = " ".join(content.split())
-    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.extensions import db
 from app.generation.call import CallOptions, Context, start
-from app.generation.exchange import Exchange, title_of
+from app.generation.exchange import Exchange
 from app.generation.generation import LOST, Generation, Outcome
 from app.generation.prompt import PromptTurn
 from app.generation.text_checkpoint import FinishedText, KeptText
@@ -16,7 +16,7 @@ from app.models.base import utcnow
 from app.models.catalog.image_price import ImageOffer, image_offer
 from app.models.catalog.operation import Operation
 from app.models.chat.attachment import Attachment, image_facts, most_bytes, plain_name
-from app.models.chat.chat import Chat
+from app.models.chat.chat import Chat, title_of
 from app.models.chat.picture import NotReadable, Picture, read_picture
 from app.models.documents.document import Document
 from app.models.identity.actor import Actor

@@ -18,8 +18,9 @@ def forget_guests() -> int:
 
 
 def forget_deleted_chats() -> int:
-    """Erase the text of the chats that were deleted as many days ago as the setting says; how many."""
-    count = erasure.erase_due_chats()
+    """Delete the temporary chats whose time is over, and erase the text of those that were deleted as many days ago
+    as the setting says; how many."""
+    count = erasure.delete_temporary_chats() + erasure.erase_due_chats()
     db.session.commit()
     return count
 

@@ -124,6 +124,18 @@ def test_a_pinned_chat_stays_on_top_and_the_other_is_found_by_what_was_said(ada:
     choose(ada, "Unpin")
 
 
+def test_a_temporary_chat_is_in_no_list_and_ends_by_its_button(ada: Visitor) -> None:
+    ada.page.get_by_role("link", name="start a temporary chat").click()
+    expect(ada.page.get_by_role("heading", name="Temporary chat")).to_be_visible()
+    ada.ask("hello")
+    ada.page.reload()
+    expect(ada.answers).to_have_count(1)
+    expect(ada.page.get_by_text("Your chats will appear here.")).to_be_visible()
+    assert faults_of(ada.page) == []
+    ada.page.get_by_role("button", name="Delete now").click()
+    expect(ada.answers).to_have_count(0)
+
+
 def test_an_answer_goes_on_after_a_reload_and_over_a_line_that_drops(
     arrive: Callable[..., Visitor], shared_app: RunningApp
 ) -> None:

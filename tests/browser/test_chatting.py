@@ -48,6 +48,7 @@ def test_an_answer_is_priced_streams_as_markdown_shows_what_it_cost_and_stays_so
     streamed = answer.locator("[data-prose]").inner_text()
     ada.page.reload()
     assert ada.answers.locator("[data-prose]").inner_text() == streamed
+    expect(answer.locator("time")).to_have_text(re.compile(r"\d:\d\d"))
     assert (ada.faults, ada.strangers) == ([], [])
 
 

@@ -114,10 +114,10 @@ def test_a_mark_is_set_and_taken_away(
 
 
 def test_a_search_leads_to_what_was_said_in_any_version(browser_of_ada: Browser, chat: Chat) -> None:
-    found = browser_of_ada.client.get(f"/chat/search?q=CHARON&open={chat.id}").text
+    shown = browser_of_ada.client.get(f"/chat/search?q=CHARON&open={chat.id}").text
     newest = max(id for ids in chat.versions().values() for id in ids)
-    assert f'<a href="/chat/{chat.id}#m{newest}" dir="auto"><mark>Charon</mark></a>' in found
-    assert 'aria-current="page"' in found
+    assert f'<a href="/chat/{chat.id}#m{newest}" dir="auto"><mark>Charon</mark></a>' in shown
+    assert 'aria-current="page"' in shown
     assert "No matches" in browser_of_ada.client.get("/chat/search?q=zebra").text
 
 

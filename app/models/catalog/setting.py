@@ -75,7 +75,8 @@ TITLES = {
     "parallel_calls": "Simultaneous answers", "max_message_bytes": "Longest message",
     "anthropic_betas": "Anthropic betas", "guests_allowed": "Allow guests", "guest_messages": "Guest messages a day",
     "guests_daily": "All guests' cost a day", "attachment_megabytes": "Space for files",
-    "deleted_chat_days": "Keep deleted chats", "ratelimit_enabled": "Rate limits",
+    "deleted_chat_days": "Keep deleted chats", "temporary_chat_days": "Keep temporary chats",
+    "ratelimit_enabled": "Rate limits",
 }  # fmt: skip
 """Where the key alone is not a title."""
 
@@ -207,6 +208,10 @@ DEFINITIONS = {
         Definition(
             "deleted_chat_days", "count", 0,
             "Days until a deleted chat is erased for good. 0 erases it right away.", 0, 90, group="Calls",
+        ),
+        Definition(
+            "temporary_chat_days", "count", 1,
+            "Days until a temporary chat is deleted, from its last message on.", 1, 90, group="Calls",
         ),
         Definition("ratelimit_enabled", "flag", None, "Per network address and account.", group="Calls"),
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Index, Table, and_, bindparam, func, select, text, update
+from sqlalchemy import Index, Select, Table, and_, bindparam, false, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.compiled_statement import CompiledStatement
@@ -21,9 +21,12 @@ from app.models.metering.refusal import InvalidRequest
 
 MOST_OUTPUT_TOKENS = 10**6
 LONGEST_FOLDER = 60
+TITLE_LENGTH = 60
 STATUSES = ("running", "done", "stopped", "failed", "interrupted")
 OF_GUEST = text("guest IS NOT NULL")
 TO_ERASE = text("erase_at IS NOT NULL")
+TEMPORARY = text("is_temporary AND deleted_at IS NULL")
+TEMPORARY_TITLE = "Temporary chat"
 
 
 class Chat(Model):
@@ -31,6 +34,7 @@ class Chat(Model):
 
     `document_id` is the document that it is about: its text goes along with every message.
     `folder` is the name of the one that it is kept in: a folder is there as long as a chat is in it.
+    `is_temporary`: it is in no list and no search, has no title, and is deleted some days after its last message.
     `guest` is the digest of a guest's secret: the chats of all guests belong to the house, each to one of them.
     """
 
@@ -38,6 +42,7 @@ class Chat(Model):
     __table_args__ = (
         Index("ix_chats_account_user_newest", "account_id", "user_id", "updated_at"),
         partial_index("ix_chats_to_erase", "erase_at", where=TO_ERASE),
+        partial_index("ix_chats_temporary", "updated_at", where=TEMPORARY),
         partial_index("ix_chats_guest", "guest", where=OF_GUEST),
         Index("ix_chats_share_token", "share_token", unique=True),
     )
@@ -57,6 +62,7 @@ class Chat(Model):
     pinned_at: Mapped[datetime | None]
     archived_at: Mapped[datetime | None]
     wants_title: Mapped[bool] = mapped_column(default=False)
+    is_temporary: Mapped[bool] = mapped_column(default=False, server_default=false())
     deleted_at: Mapped[datetime | None]
     share_token: Mapped[str | None]
     """The secret of its link: whoever has it reads the branch up to `shared_leaf_id`, as it stood at `shared_at`."""
@@ -84,6 +90,11 @@ class Chat(Model):
             select(Membership.id).where(*member).exists(),
         )
         return db.session.scalar(select(cls).where(*live, rightful, is_open))
+
+    @classmethod
+    def listed(cls, **own: Any) -> Select["Chat"]:
+        """A person's chats but the temporary ones; `own` as in `to_ask`."""
+        return select(cls).filter_by(**own).where(cls.is_temporary.is_(False))
 
     @classmethod
     def started_since(cls, account_id: int, moment: datetime) -> int:
@@ -130,8 +141,9 @@ class Chat(Model):
     @classmethod
     def folders_of(cls, **own: Any) -> list[str]:
         """The names of a person's folders; `own` as in `to_ask`."""
-        names = select(cls.folder).filter_by(**own).where(cls.folder.is_not(None), cls.archived_at.is_(None))
-        return sorted((str(name) for name in db.session.scalars(names.distinct())), key=str.casefold)
+        names = cls.listed(**own).where(cls.folder.is_not(None), cls.archived_at.is_(None))
+        distinct = names.with_only_columns(cls.folder).distinct()
+        return sorted((str(name) for name in db.session.scalars(distinct)), key=str.casefold)
 
     @classmethod
     def rename_folder(cls, name: str, new_name: str | None, **own: Any) -> None:
@@ -142,12 +154,24 @@ class Chat(Model):
         """By hand, which wins over what a model would write."""
         self.title, self.wants_title = title, False
 
+    def keep(self) -> None:
+        """As any other chat, called by the first words that were said in it."""
+        first = self.messages()[:1]
+        self.is_temporary = False
+        self.rename(title_of(first[0].content) if first else "")
+
     def show(self, version: "Message") -> None:
         """Show the branch of that version, to its newest end."""
         newest = {message.parent_id: message.id for message in self.everything()}
         self.leaf_id = version.id
         while self.leaf_id in newest:
             self.leaf_id = newest[self.leaf_id]
+
+
+def title_of(content: str) -> str:
+    """The first words of the first question."""
+    line = " ".join(content.split())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
 def folder_name(typed: str) -> str | None:

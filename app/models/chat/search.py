@@ -37,8 +37,8 @@ def excerpts(chats: Sequence[Chat], text: str) -> dict[int, Excerpt]:
     """The newest message of each chat that has the text, by the chat's id."""
     said = Message.chat_id.in_([chat.id for chat in chats]), contains(Message.content, text)
     newest = select(func.max(Message.id)).where(*said).group_by(Message.chat_id)
-    found = db.session.execute(select(Message.chat_id, Message.id, Message.content).where(Message.id.in_(newest)))
-    return {chat_id: Excerpt(message_id, *around(content, text)) for chat_id, message_id, content in found}
+    matching = db.session.execute(select(Message.chat_id, Message.id, Message.content).where(Message.id.in_(newest)))
+    return {chat_id: Excerpt(message_id, *around(content, text)) for chat_id, message_id, content in matching}
 
 
 def around(content: str, text: str) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -86,10 +86,16 @@ def forget_guests(after: timedelta) -> int:
     return erase_chats(*late, Chat.deleted_at.is_(None))
 
 
-def delete_chats(**owned: Any) -> int:
+def delete_temporary_chats() -> int:
+    """Delete the temporary chats in which nothing was said for as many days as the setting says; returns how many."""
+    last = utcnow() - timedelta(days=Setting.get("temporary_chat_days"))
+    return delete_chats(and_(Chat.is_temporary, Chat.updated_at < last), deleted_at=None)
+
+
+def delete_chats(*which: ColumnElement[bool], **owned: Any) -> int:
     """Out of their person's sight at once; their files and, as many days later as the setting says, their text are
     erased. Returns how many they were."""
-    chats, now = list(db.session.scalars(select(Chat.id).filter_by(**owned))), utcnow()
+    chats, now = list(db.session.scalars(select(Chat.id).filter_by(**owned).where(*which))), utcnow()
     gone = {"deleted_at": now, "erase_at": now + timedelta(days=Setting.get("deleted_chat_days"))}
     for start in range(0, len(chats), AT_ONCE):
         some = chats[start : start + AT_ONCE]

@@ -5,6 +5,7 @@ import { Problem, json, request } from "./api.js";
 import { copyText, equipCode } from "./code.js";
 import { fileItem } from "./attach.js";
 import { Composer } from "./composer.js";
+import { toast } from "./deletion.js";
 import { editQuestion } from "./editing.js";
 import { nameKeys } from "./keys.js";
 import { creditsText, isGuest, showBalance } from "./money.js";
@@ -25,6 +26,7 @@ const refusal = document.getElementById("refusal");
 const announcer = document.getElementById("announcer");
 const canManage = Boolean(messages.dataset.manager);
 const signUp = document.querySelector("[data-sign-up]");
+const temporary = document.getElementById("temporary");
 const tabs = new BroadcastChannel("tollgate");
 
 let chat = messages.dataset.chat || null;
@@ -73,7 +75,7 @@ async function send(most = composer.ceiling) {
       composer.forget(draftKey);
       if (isNew && !chat) opened(fields.chat_id, text);
     });
-    if (isNew && !isGuest()) awaitTitle(chat, (title) => sidebar.titled(chat, title, true));
+    if (isNew && !isGuest() && !temporary) awaitTitle(chat, (title) => sidebar.titled(chat, title, true));
   }, (problem) => { restore(); composer.giveBack(taken, problem); }, (problem) => send(problem?.model_ceiling_nanos));
 }
 
@@ -104,8 +106,11 @@ function opened(id, text) {
   chat = id;
   messages.dataset.chat = chat;
   history.replaceState(null, "", `/chat/${chat}`);
-  sidebar.add(chat, firstWords(text));
-  sidebar.titled(chat, firstWords(text), true);
+  if (temporary) temporary.hidden = false;
+  else {
+    sidebar.add(chat, firstWords(text));
+    sidebar.titled(chat, firstWords(text), true);
+  }
   signUp?.setAttribute("href", `/signup?next=/chat/${chat}`);
 }
 
@@ -187,7 +192,7 @@ async function attempt(answer, work, undo, again) {
       return;
     }
     undo(problem);
-    rememberOwn("waiting", location.pathname);
+    rememberOwn("waiting", location.pathname + location.search);
     showRefusal(refusal, problem, { again, cheaper: () => { picker.select(problem.model); again(problem); }, switch: () => picker.select(problem.model), picker: () => picker.open(), raise: (asked, credits) => raise(asked, credits, again) }, canManage);
     scroll.keep();
   }
@@ -302,6 +307,18 @@ async function showVersion(id) {
   if (running) return;
   await refresh(await request("POST", `/chat/${chat}/version`, { form: { message_id: id } }));
 }
+
+/* A temporary chat is kept, or deleted before its time is over. */
+async function endTemporary(isKept) {
+  try {
+    await (isKept ? json("PATCH", `/api/chats/${chat}`, { is_temporary: false }) : request("DELETE", `/api/chats/${chat}`));
+    location.assign(isKept ? location.pathname : "/chat");
+  } catch (problem) {
+    toast(problem.detail, "Try again", () => endTemporary(isKept));
+  }
+}
+
+temporary?.addEventListener("click", ({ target }) => { if (target.matches("button")) endTemporary("keep" in target.dataset); });
 
 /* To the message that a search led to, which another version may hide. */
 async function goToFound() {

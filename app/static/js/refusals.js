@@ -11,7 +11,7 @@ const MEMBERS = ["Your limit", "/account#limit"];
 const RAISE = ["Raise", "raise"];
 const AGAIN = ["Try again", "again"];
 const RELOAD = ["Reload the page", "reload"];
-const SIGN_IN = ["Sign in", `/login?next=${location.pathname}`];
+const SIGN_IN = ["Sign in", `/login?next=${location.pathname}${location.search}`];
 
 /* code: [title, ways out]; the words are the server's. */
 const FACES = {

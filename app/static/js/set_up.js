@@ -22,8 +22,8 @@ export class SetUp {
 
   /* What goes with the first message. */
   get settings() {
-    const { folder } = document.getElementById("messages").dataset;
-    return this.chat() ? {} : { ...this.kept, ...(folder && { folder }) };
+    const { folder, temporary } = document.getElementById("messages").dataset;
+    return this.chat() ? {} : { ...this.kept, ...(folder && { folder }), ...(temporary && { is_temporary: true }) };
   }
 
   open() {
