@@ -52,8 +52,15 @@ class MessagesWriter:
         self._take_usage(message.get("usage"))
         usage = {"input_tokens": 0, "output_tokens": 0} | self.reported
         known = {name: value for name, value in message.items() if value is not None}
-        shown = {"id": f"msg_{self._call_id}", "stop_reason": None, "stop_sequence": None, **known}
-        fixed = {"type": "message", "role": "assistant", "model": self._model, "content": [], "usage": usage}
+        shown = {"stop_reason": None, "stop_sequence": None, **known}
+        fixed = {
+            "id": f"msg_{self._call_id}",
+            "type": "message",
+            "role": "assistant",
+            "model": self._model,
+            "content": [],
+            "usage": usage,
+        }
         return {"type": "message_start", "message": shown | fixed}
 
     def _block(self, event: Event) -> Iterator[Event]:

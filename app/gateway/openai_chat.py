@@ -21,7 +21,10 @@ FINISHES = {
 
 
 class ChatWriter:
-    """Passes chunks on in their form; the model goes by the name that it was asked for."""
+    """Passes chunks on in their form; the model goes by the name that it was asked for, the answer by its call's.
+
+    Ollama draws ids from a thousand numbers, and LangGraph takes two messages of one id for one.
+    """
 
     def __init__(self, model: str, call_id: int, *, wants_usage: bool) -> None:
         self.wants_usage = wants_usage
@@ -36,8 +39,6 @@ class ChatWriter:
 
     def feed(self, chunk: Event) -> Iterator[Event]:
         self._take_usage(chunk)
-        if isinstance(chunk.get("id"), str) and chunk["id"]:
-            self._frame["id"] = chunk["id"]
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
             return

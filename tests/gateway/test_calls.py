@@ -53,6 +53,7 @@ def check_whole(ada: Program, dialect: str, model: str) -> None:
     assert receipt["source"] == "reported"
     assert usage["cost_nanos"] == receipt["cost_nanos"] > 0
     assert usage["call_id"] == answer.headers["X-Call-Id"]
+    assert answer.json["id"].endswith((f"-{usage['call_id']}", f"_{usage['call_id']}"))
 
 
 def test_a_stream_tells_what_is_nested_deeply(ada: Program, provider: ProviderServer) -> None:

@@ -16,6 +16,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "look": {"place": "Rome"},
     "mcp__weather__look": {"place": "Rome"},
     "Bash": {"command": COMMAND, "description": "Make a file"},
+    "bash": {"command": COMMAND, "description": "Make a file"},
     "exec_command": {"cmd": COMMAND},
     "shell_command": {"command": COMMAND},
     "shell": {"command": ["bash", "-c", COMMAND]},
