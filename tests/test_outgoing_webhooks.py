@@ -211,16 +211,16 @@ def test_the_endpoints_of_who_is_deleted_hear_nothing_more(account: Account, rec
     assert (webhook_sender.sweep(), receiver.heard, WebhookDelivery.due()) == (0, [], [])
 
 
-def test_after_a_rotation_both_secrets_sign_for_a_day(account: Account) -> None:
+def test_after_rotations_the_former_secrets_sign_for_a_day(account: Account) -> None:
     endpoint, first = WebhookEndpoint.make(account.id, "https://example.com/")
-    second = endpoint.rotate()
+    lost, second = endpoint.rotate(), endpoint.rotate()
 
     def signs(secret: str, at: datetime) -> bool:
         sent, made = marks({"Tollgate-Signature": endpoint.signature(b"{}", at)}, b"{}", secret)
         return made in sent
 
     later = utcnow() + timedelta(hours=25)
-    assert [signs(first, utcnow()), signs(second, utcnow())] == [True, True]
+    assert [signs(secret, utcnow()) for secret in (first, lost, second)] == [True, True, True]
     assert [signs(first, later), signs(second, later)] == [False, True]
     assert first not in endpoint.former_secret + endpoint.secret
 

@@ -23,8 +23,8 @@ EVENTS = (
     "balance.low", "limit.reached", "recharge.done", "recharge.failed", "breaker.tripped", "subscription.changed",
 )  # fmt: skip
 MOST_ENDPOINTS = 5
-OVERLAP = timedelta(hours=24)
-"""How long the former secret signs beside a new one."""
+OVERLAP, MOST_FORMER = timedelta(hours=24), 3
+"""How long former secrets sign beside a new one, and how many: who lost one that is not in use yet rotates again."""
 
 SHOWN = 50
 LONGEST_URL = 500
@@ -32,7 +32,10 @@ UNSENT = text("delivered_at IS NULL")
 
 
 class WebhookEndpoint(Model):
-    """An address of an account, or without one of the installation, which hears of all accounts. Secrets are sealed."""
+    """An address of an account, or without one of the installation, which hears of all accounts.
+
+    Secrets are sealed; `former_secret` may hold several, the newest first.
+    """
 
     __tablename__ = "webhook_endpoints"
 
@@ -60,11 +63,16 @@ class WebhookEndpoint(Model):
         return list(db.session.scalars(select(cls).where(*live).order_by(cls.id)))
 
     def rotate(self) -> str:
-        """A new secret, shown this once; for a day both sign, so that nothing is missed while it is changed."""
-        secret = new_secret()
-        self.former_secret, self.former_until = self.secret, utcnow() + OVERLAP
-        self.secret = seal(secret)
+        """A new secret, shown this once; for a day all sign, so that nothing is missed while it is changed."""
+        secret, now = new_secret(), utcnow()
+        self.former_secret = " ".join([self.secret, *self.formers_at(now)][:MOST_FORMER])
+        self.secret, self.former_until = seal(secret), now + OVERLAP
         return secret
+
+    def formers_at(self, at: datetime) -> list[str]:
+        """The sealed secrets of before that still sign."""
+        is_over = self.former_until is None or at >= self.former_until
+        return [] if is_over or not self.former_secret else self.former_secret.split()
 
     def remove(self) -> None:
         self.removed_at = self.removed_at or utcnow()
@@ -72,9 +80,7 @@ class WebhookEndpoint(Model):
     def signature(self, body: bytes, at: datetime) -> str:
         """As Stripe's: `t=` the second, `v1=` HMAC-SHA256 of "t.body" by each secret that holds."""
         stamp = int(at.timestamp())
-        sealed = [self.secret]
-        if self.former_secret and self.former_until and at < self.former_until:
-            sealed.append(self.former_secret)
+        sealed = [self.secret, *self.formers_at(at)]
         payload = f"{stamp}.".encode() + body
         marks = (
             hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest() for secret in map(opened, sealed) if secret
