@@ -39,6 +39,7 @@ from app.models.chat.chat import (
 from app.models.chat.search import mentions
 from app.models.identity import erasure
 from app.models.metering.gate_checks import first_model
+from app.models.metering.key_limit import models_open_to
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too, own_chat, own_document
 
@@ -213,9 +214,9 @@ def delete_chat(chat_id: str) -> tuple[str, int]:
 
 
 def default_model() -> str:
-    """The first model on sale that the plan includes."""
+    """The first model on sale that the plan includes and the key may ask."""
     plan = current_user.account.plan
-    model, _price = first_model(plan.models, plan.name, utcnow())
+    model, _price = first_model(models_open_to(current_user.key_limits, plan.models), plan.name, utcnow())
     return model.name
 
 

@@ -27,6 +27,7 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.budget import ChatBudget
 from app.models.metering.call_statements import ExtraRows
 from app.models.metering.gate_checks import check_operation, first_model
+from app.models.metering.key_limit import is_open_to, models_open_to
 from app.models.metering.refusal import Conflict, InvalidRequest
 from app.models.metering.reservation import Reservation, reserve_with
 from app.models.metering.usage import Usage
@@ -175,12 +176,18 @@ def earlier(actor: Actor, options: CallOptions) -> Usage | None:
 
 
 def offer_for(actor: Actor, operation: Operation, options: CallOptions) -> Offer:
-    """The model that was asked for, or the operation's own, or the plan's first on sale, with its price in force."""
+    """The model that was asked for, or the operation's own, or the first on sale of plan and key, with its price."""
     now = utcnow()
-    if name := options.model or operation.default_model:
+    if name := options.model or own_model(operation, actor):
         return AIModel.to_sell(name, now)
     account_state = actor.account_state or AccountState.load(actor.account_id)
-    return first_model(account_state.models, account_state.plan_name, now)
+    return first_model(models_open_to(actor.key_limits, account_state.models), account_state.plan_name, now)
+
+
+def own_model(operation: Operation, actor: Actor) -> str | None:
+    """The operation's own, unless the caller's key may not ask it."""
+    name = operation.default_model
+    return name if name and is_open_to(actor.key_limits, name) else None
 
 
 def prompt_for(

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from app.extensions import db
-from app.generation.call import CallOptions, Context, start
+from app.generation.call import CallOptions, Context, own_model, start
 from app.generation.exchange import Exchange
 from app.generation.generation import LOST, Generation, Outcome
 from app.generation.prompt import PromptTurn
@@ -23,6 +23,7 @@ from app.models.identity.actor import Actor
 from app.models.identity.user import User, is_erased
 from app.models.metering.account_state import AccountState
 from app.models.metering.budget import ChatBudget
+from app.models.metering.key_limit import models_open_to
 from app.models.metering.plan_limits import check_images
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.models.metering.reservation import Reservation, settle_with
@@ -73,8 +74,8 @@ def estimate(actor: Actor, request: ImageRequest, options: CallOptions) -> tuple
 
 def offer_of(actor: Actor, request: ImageRequest, options: CallOptions) -> ImageOffer:
     allowed = (actor.account_state or AccountState.load(actor.account_id)).models
-    model = options.model or Operation.named(OPERATION).default_model or ""
-    return image_offer(model, request.quality, request.size, allowed=allowed)
+    model = options.model or own_model(Operation.named(OPERATION), actor) or ""
+    return image_offer(model, request.quality, request.size, allowed=models_open_to(actor.key_limits, allowed))
 
 
 def prompt_of(request: ImageRequest, offer: ImageOffer) -> ImagePrompt:

@@ -78,7 +78,9 @@ def test_a_key_may_ask_its_own_models_only(program: Program) -> None:
     limit(models=["gpt-other"])
     assert program.call("chat").json["error"]["code"] == "model_not_allowed"
     assert program.get("/v1/models").json["data"] == []
+    people.model("gpt-first", position=-1)
     limit(models=["gpt-test"])
+    assert program.post("/api/chats", {}).json["model"] == "gpt-test"
     assert program.call("chat").status_code == 200
     assert [model["id"] for model in program.get("/v1/models").json["data"]] == ["gpt-test"]
 

@@ -57,6 +57,13 @@ def is_open_to(limits: KeyLimits | None, model: str) -> bool:
     return limits is None or limits.takes(model)
 
 
+def models_open_to(limits: KeyLimits | None, included: Sequence[str]) -> Sequence[str]:
+    """Of a plan's models (none named: all) those that a key may ask; the key's where it may ask none of them."""
+    if limits is None or not limits.models:
+        return included
+    return [name for name in limits.models if not included or name in included] or limits.models
+
+
 def check_key(limits: KeyLimits | None, model: str) -> None:
     if limits is not None and not limits.takes(model):
         raise Refusal("model_not_allowed", context={"name": model, "included": limits.models}, limit_kind="key")
