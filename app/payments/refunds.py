@@ -83,7 +83,7 @@ def pay_back(refund_id: int) -> None:
 
 def refund_rejected() -> None:
     """Pay back whatever a subscription took that was not wanted, and what was paid once the account was closed."""
-    is_rejected, is_late = Subscription.rejected_at.is_not(None), Payment.paid_at > Account.closed_at
+    is_rejected, is_late = Subscription.rejected_at.is_not(None), Payment.paid_at >= Account.closed_at
     taken = (
         select(Payment.id, is_rejected)
         .join(Account, Account.id == Payment.account_id)

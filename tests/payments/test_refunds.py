@@ -72,7 +72,6 @@ def test_what_is_paid_once_the_account_is_closed_is_paid_back(scenario: StripeSc
     kept = scenario.buy_pack()
     checkout = scenario.begin_pack() if sold == "pack" else scenario.begin_plan("Plus")
     scenario.account.close()
-    scenario.account.closed_at -= timedelta(seconds=2)
     kept.paid_at -= timedelta(seconds=3)
     scenario.commit()
     scenario.close_account()

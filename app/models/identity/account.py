@@ -151,9 +151,10 @@ class Account(Model):
     def close(self) -> None:
         """No use from now on, programs' keys included; ledger and receipts stay.
 
+        In whole seconds, as Stripe says when something was paid: what is paid within this one is late.
         Whoever closes it enqueues `app.payments.jobs.account_closed` after the commit: it ends what is paid for.
         """
-        self.closed_at = self.closed_at or utcnow()
+        self.closed_at = self.closed_at or utcnow().replace(microsecond=0)
         ApiKey.revoke_all(self.id)
         send_home(self.id)
 
