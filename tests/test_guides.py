@@ -7,7 +7,9 @@ from flask import Flask
 
 from app.payments import webhook_handlers
 
-GUIDES = {path.name: path.read_text() for path in (Path(__file__).parents[1] / "docs" / "guides").glob("*.md")}
+PROJECT = Path(__file__).parents[1]
+TAKES_AWAY = re.compile("drop_column|drop_table|rename_table|RENAME")
+GUIDES = {path.name: path.read_text() for path in (PROJECT / "docs" / "guides").glob("*.md")}
 EVENT = re.compile(r"^    ([a-z_]+(?:\.[a-z_]+)+)$", re.MULTILINE)
 
 
@@ -26,3 +28,14 @@ def test_every_page_of_the_admin_that_a_guide_names_is_there(app: Flask) -> None
 def test_the_list_of_events_holds_every_event_that_is_acted_upon() -> None:
     listed = set(EVENT.findall(GUIDES["setup.md"]))
     assert set(webhook_handlers.REACTIONS) - listed == set()
+
+
+def test_the_docs_name_the_migrations_during_which_no_older_release_may_serve() -> None:
+    deploying = (PROJECT / "docs" / "deploy.md").read_text()
+    upgrades = {
+        file.name[:4]: file.read_text().partition("def upgrade")[2].partition("\ndef ")[0]
+        for file in (PROJECT / "migrations" / "versions").glob("0*.py")
+    }
+    assert {name for name, code in upgrades.items() if TAKES_AWAY.search(code)} == set(
+        re.findall(r"`(\d{4})`", deploying)
+    )
