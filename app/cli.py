@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 
 import click
 from email_validator import EmailNotValidError, validate_email
@@ -13,9 +15,10 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from flask_migrate import Migrate
 from flask_migrate.cli import db as migrations
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import start_command
-from app.addresses import ROOT
+from app.addresses import ROOT, ConfigurationError
 from app.catalog import lifecycle, price_entry, price_import, price_watch, seeds
 from app.db import backup as database
 from app.db.distribution import distribution
@@ -35,6 +38,8 @@ INSERT INTO settings (key, value) VALUES ('is_paused', '1') ON CONFLICT (key) DO
 """
 """In a database that was restored: the setting, before anything else can read it."""
 
+NO_TABLES = "Run: flask --app wsgi db upgrade"
+
 billing = AppGroup("billing", help="Audit balances; sync payments with Stripe.")
 user = AppGroup("user", help="Create admins; reset a second factor.")
 prices = AppGroup("prices", help="Import, check, set and correct model prices.")
@@ -53,6 +58,16 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(backup)
     app.cli.add_command(restore)
     app.cli.add_command(resume)
+
+
+def say_why(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """In place of a stack, a sentence about what the operator can mend: the environment, or the database."""
+    if not isinstance(error, ConfigurationError | OperationalError | ProgrammingError):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    said = str(getattr(error, "orig", None) or error).partition("\n")[0]
+    has_no_tables = re.search("no such table|relation .* does not exist", said)
+    sys.stderr.write(f"Error: {said}. {NO_TABLES if has_no_tables else ''}".replace("..", ".").strip() + "\n")
 
 
 @click.command()

@@ -8,7 +8,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import TextClause, event, insert, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
+from app.cli import say_why
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.plan import CreditPack
@@ -65,6 +67,14 @@ def test_what_goes_up_comes_down_and_goes_up_again_to_what_the_models_say(whole_
 
 
 @IN_TURNS
+def test_a_command_without_tables_says_what_to_run(bare_app: Flask, capsys: pytest.CaptureFixture[str]) -> None:
+    with bare_app.app_context(), pytest.raises(DBAPIError) as met:
+        db.session.query(CreditPack).first()
+    say_why(met.type, met.value, None)
+    said = capsys.readouterr().err
+    assert (said.count("\n"), "packs" in said, said.endswith(". Run: flask --app wsgi db upgrade\n")) == (1, True, True)
+
+
 def test_days_that_were_added_up_whole_are_not_added_again(bare_app: Flask) -> None:
     """0002 begins where the totals of whole days end."""
     migrated(bare_app, "upgrade", "0001")
