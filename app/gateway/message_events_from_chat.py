@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from app.gateway.openai_chat import thought_in
 from app.gateway.reported_usage import Event
 from app.providers.usage import mapping
 
@@ -25,10 +26,8 @@ class MessageEventsFromChat:
             return
         choice = mapping(choices[0])
         delta = mapping(choice.get("delta"))
-        for name in ("reasoning_content", "reasoning"):
-            if isinstance(delta.get(name), str) and delta[name]:
-                yield self._of("thinking", {"type": "thinking_delta", "thinking": delta[name]})
-                break
+        if thought := thought_in(delta):
+            yield self._of("thinking", {"type": "thinking_delta", "thinking": thought})
         for name in ("content", "refusal"):
             if text := delta.get(name):
                 self._has_refused = self._has_refused or name == "refusal"
@@ -37,7 +36,8 @@ class MessageEventsFromChat:
             yield from self._call(mapping(call))
         if reason := choice.get("finish_reason"):
             reason = STOPS.get(str(reason), "end_turn")
-            reason = "refusal" if self._has_refused and reason == "end_turn" else reason
+            if reason == "end_turn":  # of calls too, where a vendor was told which tool to call
+                reason = "refusal" if self._has_refused else "tool_use" if self._calls else reason
             yield {"type": "message_delta", "delta": {"stop_reason": reason}}
 
     def _of(self, kind: str, delta: Event) -> Event:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.gateway.reported_usage import Event, Settled
+from app.providers.openai_choices import THINKING
 from app.providers.usage import mapping
 
 FINISHES = {
@@ -93,19 +94,28 @@ def whole_completion(chunks: Iterable[Event]) -> Event:
     return {**whole, "object": "chat.completion", "choices": [{**end, "message": shown}]}
 
 
+def thought_in(delta: Mapping[str, Any]) -> str:
+    """The thinking in a delta, by any vendor's name for it."""
+    return next((delta[name] for name in THINKING if isinstance(delta.get(name), str) and delta[name]), "")
+
+
 def without_index(item: Mapping[str, Any]) -> Event:
     return {name: value for name, value in item.items() if name != "index"}
+
+
+LABELS = ("role", "type", "id", "format")
+"""Texts that come whole, each time again: OpenRouter's `format` stands in every piece of a thought."""
 
 
 def merge(whole: Event, delta: Mapping[str, Any]) -> Event:
     """Add a delta: texts are joined, numbered items of lists found by their number, other lists made longer."""
     for name, value in delta.items():
         known = whole.get(name)
-        if known is None or name in ("role", "type", "id", "index"):
+        if known is None or name in (*LABELS, "index"):
             whole[name] = [] if isinstance(value, list) else value if value is not None else known
         if isinstance(value, list) and isinstance(whole[name], list):
             merge_list(whole[name], value)
-        elif isinstance(known, str) and isinstance(value, str) and name not in ("role", "type", "id"):
+        elif isinstance(known, str) and isinstance(value, str) and name not in LABELS:
             whole[name] = known + value
         elif isinstance(known, Mapping) and isinstance(value, Mapping):
             whole[name] = merge(dict(known), value)

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.gateway.chat_from_messages import read_json
 from app.gateway.chat_from_responses import full_name, named_tools
+from app.gateway.openai_chat import thought_in
 from app.gateway.reported_usage import Event, Settled
 from app.providers.usage import mapping
 
@@ -95,8 +96,7 @@ class MadeResponse:
             return
         choice = mapping(choices[0])
         delta = mapping(choice.get("delta"))
-        thought = next((delta[name] for name in ("reasoning_content", "reasoning") if delta.get(name)), None)
-        if isinstance(thought, str):
+        if thought := thought_in(delta):
             yield from self._text("reasoning", thought)
         for name, kind in (("content", "message"), ("refusal", "refusal")):
             if text := delta.get(name):

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.gateway.openai_chat import merge
 from app.gateway.reported_usage import Event
-from app.providers.openai_choices import choice_in, is_thought, text_alone, text_of
+from app.providers.openai_choices import choice_in, is_thought, text_alone, text_of, thinking_of
 from app.providers.usage import mapping
 
 LONGEST_NUMBER = 10
@@ -14,7 +14,8 @@ LONGEST_NUMBER = 10
 
 class SoundChunks:
     """One choice each, its text a string. Its tool calls have numbers of their own: some vendors number none, or each
-    as the first. A call is told once its name is known: the other formats open it with that.
+    as the first. A call is told once its name is known: the other formats open it with that. One that came without
+    arguments has none by name, `{}`.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,7 @@ class SoundChunks:
         self._latest: dict[int | None, int] = {}
         self._names: dict[int, str] = {}
         self._unnamed: dict[int, Event] = {}
+        self._with_arguments: set[int] = set()
 
     def feed(self, chunk: Event) -> Event:
         if text_alone(chunk) and "tool_calls" not in chunk["choices"][0]["delta"]:
@@ -31,6 +33,8 @@ class SoundChunks:
             return chunk
         choice = chunk["choices"][0]
         delta = dict(mapping(choice.get("delta")))
+        if thought := thinking_of({"content": delta.get("content")}):
+            delta["reasoning_content"] = thought
         for name in ("content", "refusal"):
             if delta.get(name) is not None:
                 delta[name] = text_of(delta[name])
@@ -38,6 +42,8 @@ class SoundChunks:
         if choice.get("finish_reason"):
             calls.extend(self._unnamed.values())
             self._unnamed = {}
+            bare = self._names.keys() - self._with_arguments
+            calls.extend({"index": number, "function": {"arguments": "{}"}} for number in sorted(bare))
         if calls:
             delta["tool_calls"] = calls
         if "thinking_blocks" in delta:
@@ -51,6 +57,8 @@ class SoundChunks:
             if number is None:
                 continue
             name = function.pop("name", None)
+            if function.get("arguments"):
+                self._with_arguments.add(number)
             if name and name != self._names.get(number):  # some repeat it with each piece
                 self._names[number] = function["name"] = name
             told = {**call, "index": number, **({"function": function} if "function" in call else {})}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.extensions import db
+from app.gateway.message_events_from_chat import MessageEventsFromChat
 from app.gateway.openai_chat import whole_completion
 from app.gateway.sound_chunks import SoundChunks
 from app.generation.wire_call import unseen_text
@@ -112,6 +113,38 @@ ODD: list[dict[str, Any]] = [
     {"thinking_blocks": ["a", {"index": 0, "thinking": "t"}]}, {"thinking_blocks": 7}, {"refusal": {"a": 1}},
     {"content": True}, {"content": {"type": "text", "text": "!"}},
 ]  # fmt: skip
+
+
+def chunks_of(*deltas: dict[str, Any], finish: str = "stop") -> list[dict[str, Any]]:
+    sound, end = SoundChunks(), chunk()
+    end["choices"][0]["finish_reason"] = finish
+    return [sound.feed(sent) for sent in (*(chunk(**delta) for delta in deltas), end)]
+
+
+def test_a_piece_that_stands_by_another_name_or_in_each_chunk_is_told_once() -> None:
+    """Mistral's thinking is a part of the content, some call it `thinking`, OpenRouter's has its format in each piece;
+    and arguments that never came are none, not a text that is no JSON.
+    """
+    thinking = {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}
+    pieces = ({"type": "reasoning.text", "index": 0, "format": "a-v1", "text": text} for text in "hm")
+    details = [{"reasoning_details": [piece]} for piece in pieces]
+    sent = chunks_of(thinking, *details, {"tool_calls": [called("f", index=0, id="a")]})
+    message = whole_completion(sent)["choices"][0]["message"]
+    assert message["reasoning_content"] == "hm"
+    assert message["reasoning_details"] == [{"type": "reasoning.text", "index": 0, "format": "a-v1", "text": "hm"}]
+    assert message["tool_calls"] == [called("f", "{}", id="a")]
+    for name in ("thinking", "reasoning_text"):
+        events = [event for sent in chunks_of({name: "hm"}) for event in MessageEventsFromChat().feed(sent)]
+        assert events[0]["delta"] == {"type": "thinking_delta", "thinking": "hm"}
+
+
+@pytest.mark.parametrize(
+    ("finish", "stop"), [("stop", "tool_use"), ("tool_calls", "tool_use"), ("length", "max_tokens")]
+)
+def test_who_asks_for_messages_reads_from_their_end_that_tools_are_called(finish: str, stop: str) -> None:
+    """OpenAI's own end is `stop` where it was told which tool to call; Gemini's always is."""
+    events, sent = MessageEventsFromChat(), chunks_of({"tool_calls": [called("f", "{}", index=0)]}, finish=finish)
+    assert [*(event for one in sent for event in events.feed(one))][-1]["delta"] == {"stop_reason": stop}
 
 
 @pytest.mark.parametrize("dialect", PATHS)
