@@ -11,9 +11,11 @@ from app.admin.cell_formats import sold_title
 from app.admin.dashboard_figures import Books, Range, plan_titles
 from app.extensions import db
 from app.models.billing.payment import Payment
+from app.models.billing.redemption import Redemption
 from app.models.billing.refund import kept_cents, revenue_between
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.worth import in_cents, usual_payment_fee
 from app.models.identity.account import Account
 
@@ -93,11 +95,18 @@ def subscriptions_at(moment: datetime, *columns: Any) -> Select[Any]:
 
 
 def recurring_at(moment: datetime) -> int:
-    """MRR in cents: what the subscriptions of that moment bring in a month, yearly ones by their twelfth."""
-    cents = func.sum(Subscription.price_cents)
-    rows = subscriptions_at(moment, Plan.interval, cents).join(Plan, Plan.id == Subscription.plan_id)
-    sums = db.session.execute(rows.group_by(Plan.interval))
-    return sum(int(cents) // (12 if interval == "year" else 1) for interval, cents in sums)
+    """MRR in cents: what the subscriptions of that moment bring in a month, yearly ones by their twelfth.
+
+    Less what a code takes off every invoice; one that ends changes nothing.
+    """
+    kinds = Plan.interval, Subscription.price_cents, PromotionCode
+    is_lasting = (PromotionCode.id == Redemption.code_id) & (PromotionCode.duration == "forever")
+    rows = subscriptions_at(moment, *kinds, func.count()).join(Plan, Plan.id == Subscription.plan_id)
+    rows = rows.outerjoin(Subscription.redemption).outerjoin(PromotionCode, is_lasting)
+    sums = {"month": 0, "year": 0}
+    for interval, cents, code, count in db.session.execute(rows.group_by(*kinds[:2], PromotionCode.id)):
+        sums[interval] += count * (cents - (code.discount_cents(cents) if code else 0))
+    return sums["month"] + sums["year"] // 12
 
 
 def recurring_trend(end: datetime) -> list[tuple[datetime, int]]:

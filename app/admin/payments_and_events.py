@@ -66,6 +66,7 @@ class PaymentTable(ReadOnlyTable):
     details_template = "admin/payment.html"
     column_list = ("id", "created_at", "account_id", "kind", "state", "price_cents", "worth_nanos", "refunded_cents",
                    "review_reason")  # fmt: skip
+    column_export_list = (*column_list, "paid_at", "tax_cents", "currency")
     column_details_list = (
         *column_list, "paid_at", "currency", "quantity", "stripe_payment_intent_id", "stripe_session_id",
         "stripe_invoice_id", "number",

@@ -11,9 +11,11 @@ from app.admin import business, watchlist
 from app.admin.dashboard_figures import Range, books_of
 from app.extensions import db
 from app.models.billing.payment import Payment
+from app.models.billing.redemption import Redemption
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient
@@ -119,6 +121,18 @@ def test_what_is_paid_back_later_is_of_its_own_days_in_every_figure(sold: Accoun
     assert [books_of(one).sum("revenue_cents") for one in ranges] == [500, 2000]
 
 
+@pytest.mark.databases("sqlite", "postgresql")
+def test_what_a_code_takes_off_every_invoice_is_not_recurring(sold: Account, session: Database) -> None:
+    running = session.query(Subscription).filter_by(account_id=sold.id).one()
+    for duration, months, mrr in (("forever", None, 1500), ("repeating", 3, 2000)):
+        code = PromotionCode(code=duration, kind="discount", percent_bps=2500, duration=duration, months=months)
+        session.add(code)
+        session.flush()
+        running.redemption = Redemption(code_id=code.id, account_id=sold.id, user_id=sold.owner.id, state="used")
+        session.commit()
+        assert business.figures_of(WITHIN).mrr_cents == mrr
+
+
 def test_a_trial_that_ends_is_no_lost_subscription(sold: Account, session: Database) -> None:
     for number in range(3):
         tried = Subscription(account_id=people.person(f"dora{number}").id, plan=sold.plan, price_cents=2000)
@@ -151,6 +165,12 @@ def test_one_search_opens_what_it_finds(owner: AdminClient, sold: Account) -> No
         True,
         False,
     )
+
+
+def test_the_export_of_payments_says_when_each_was_paid(owner: AdminClient, sold: Account) -> None:
+    heading, *rows = owner.get("/admin/payment/export/csv/", buffered=True).text.splitlines()
+    assert heading.endswith("Refunded,To review,Paid,Tax,Currency")
+    assert sum(f"{NOW - timedelta(days=2):%Y-%m-%d %H:%M},$0.00,usd" in row for row in rows) == 1
 
 
 def test_ticked_rows_are_retired_and_the_default_stays(owner: AdminClient, sold: Account, session: Database) -> None:
