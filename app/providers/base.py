@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from unicodedata import normalize
 
 from app.providers import token_count
@@ -63,6 +63,8 @@ class Prompt:
     limit_name: str | None = None
     shortened_from: int | None = None
     wants_cache: bool = False
+    is_whole: ClassVar[bool] = False
+    """Whether less than was asked for is worth nothing."""
 
     @property
     def is_embedding(self) -> bool:
@@ -121,9 +123,17 @@ class WirePrompt(Prompt):
 
 
 @dataclass(frozen=True, slots=True)
+class AmountPrompt(Prompt):
+    """Nothing that is sent, and no model: `max_output_tokens` nano-dollars are held for what runs elsewhere."""
+
+    is_whole = True
+
+
+@dataclass(frozen=True, slots=True)
 class ImagePrompt(Prompt):
     """What images are asked for: `max_output_tokens` is how many. Stop never breaks it off: it is paid as delivered."""
 
+    is_whole = True
     quality: str = ""
     size: str = ""
 

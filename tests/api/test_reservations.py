@@ -10,6 +10,7 @@ import time_machine
 from app.extensions import db
 from app.models.billing.audit import audit
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.payments import sweeper
 from tests.chat.conftest import Door
@@ -89,10 +90,29 @@ def test_the_lease_ends_by_itself_unless_it_is_renewed(marked: Door) -> None:
 
 def test_the_gate_refuses_what_the_balance_does_not_cover(marked: Door) -> None:
     Setting.put("overdraft", 0)
+    db.session.query(Account).update({"breaker": "off"})
     db.session.commit()
-    refused = marked.call("POST", "/reservations", json={"operation": "summary", "ceiling_credits": "1001"})
+    wanted = {"operation": "summary", "ceiling_credits": "1001"}
+    refused = marked.call("POST", "/reservations", json=wanted)
     assert (refused.status_code, refused.json["code"]) == (402, "request_too_large")
-    assert marked.balance()["reserved_nanos"] == 0
+    assert (refused.json["needed_credits"], refused.json["available_credits"]) == ("1001", "1000")
+    hold(marked, operation="summary", ceiling_credits="600")
+    assert (
+        marked.call("POST", "/reservations", json=wanted | {"ceiling_credits": "500"}).json["code"]
+        == "credits_reserved"
+    )
+    assert marked.balance()["reserved_credits"] == "600"
+
+
+def test_an_amount_asks_no_model_and_passes_no_limit(marked: Door) -> None:
+    """A plan's or key's models say which models may be asked."""
+    key = db.session.query(ApiKey).order_by(ApiKey.id.desc()).first()
+    key.account.plan.models = key.models = ["gpt-other"]
+    key.total_limit_nanos = 3 * CREDIT
+    db.session.commit()
+    hold(marked, operation="summary", ceiling_credits="1")
+    refused = marked.call("POST", "/reservations", json={"operation": "summary", "ceiling_credits": "2.5"})
+    assert (refused.status_code, refused.json["code"], refused.json["left_credits"]) == (429, "key_limit_reached", "2")
 
 
 def test_only_keys_that_an_owner_marked_may_hold(ada: Door, door: Callable[..., Door]) -> None:

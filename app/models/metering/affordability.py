@@ -24,7 +24,7 @@ from app.models.metering.gate_decision import (
 from app.models.metering.key_limit import is_open_to
 from app.models.metering.refusal import Refusal
 from app.models.metering.spending_limit import SpendingLimit
-from app.providers.base import ImagePrompt, Prompt
+from app.providers.base import Prompt
 
 
 class Cheaper(NamedTuple):
@@ -52,11 +52,11 @@ def fit(
     bound, asked = prompt.input_token_bound, prompt.max_output_tokens
     affordable = min([balance.available + overdraft, *(limit.left for limit in limits)])
     output = output_within(rates, bound, asked, affordable)
-    if output is not None:
-        if output == asked:
-            return prompt
+    if output == asked:
+        return prompt
+    if output is not None and not prompt.is_whole:
         return replace(prompt, max_output_tokens=output, shortened_from=asked)
-    needed = rates.most_for(bound, floor_of(asked))
+    needed = rates.most_for(bound, asked if prompt.is_whole else floor_of(asked))
     cheaper = cheaper_model(account_state, prompt, affordable, key)
     is_covered = needed <= balance.available + overdraft
     for limit in limits:
@@ -64,8 +64,7 @@ def fit(
             raise limit.reached(at, needed=needed, **(cheaper.details if cheaper else {}))
     if shortage_code(balance, overdraft, needed) == "credits_reserved":
         raise credits_reserved(balance, needed)
-    can_shorten = not isinstance(prompt, ImagePrompt)
-    raise request_too_large(account_state, balance, needed, cheaper, can_shorten=can_shorten)
+    raise request_too_large(account_state, balance, needed, cheaper, can_shorten=not prompt.is_whole)
 
 
 def overdraft_of(account_state: AccountState) -> int:
@@ -88,7 +87,7 @@ def cheaper_model(
     account_state: AccountState, prompt: Prompt, affordable: int, key: KeyLimits | None = None
 ) -> Cheaper | None:
     """The dearest model of plan and key that passes within `affordable` nanos, its answer shortened as `fit` does."""
-    if isinstance(prompt, ImagePrompt):
+    if prompt.is_whole:
         return None
     on_sale, offers = AIModel.for_sale(is_embedding=prompt.is_embedding), []
     refused = next((model for model, _price in on_sale if model.name == prompt.model), None)

@@ -17,11 +17,10 @@ from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
-from app.models.metering.gate_checks import way_to_more
-from app.models.metering.refusal import Conflict, Refusal
+from app.models.metering.refusal import Conflict
 from app.models.metering.reservation import Receipt, Reservation, reservation_of, reserve_with, settle
 from app.models.metering.usage import Usage
-from app.providers.base import TOKEN_BUCKETS, Prompt, TokenUsage, WirePrompt
+from app.providers.base import TOKEN_BUCKETS, AmountPrompt, TokenUsage, WirePrompt
 
 OPERATION = "held"
 IS_HELD = or_(Usage.operation == OPERATION, Usage.operation.startswith(f"{OPERATION}:"))
@@ -43,16 +42,10 @@ def hold_model(actor: Actor, prompt: WirePrompt, operation: str | None) -> Reser
 
 
 def hold_amount(actor: Actor, operation: str, nanos: int) -> Reservation:
-    """Hold an amount, whole: Refusal where the balance affords less."""
-
-    def check(ceiling: int) -> None:
-        if ceiling < nanos:
-            context, details = {"can_shorten": False}, {"needed": nanos, "available": ceiling}
-            raise Refusal("request_too_large", context=context, way_out=way_to_more(actor.account.plan), **details)
-
-    prompt = Prompt(ELSEWHERE, (), nanos)
+    """Hold an amount, whole: Refusal where balance or limits afford less."""
+    prompt = AmountPrompt(ELSEWHERE, (), nanos)
     columns: dict[str, Any] = {"operation": name_of(operation), "max_output_tokens": 1, "uncached_input": 0}
-    reservation, _ids = reserve_with(None, actor, prompt, price_elsewhere(), check=check, **columns)
+    reservation, _ids = reserve_with(None, actor, prompt, price_elsewhere(), **columns)
     return reservation
 
 

@@ -46,7 +46,7 @@ from app.models.metering.key_limit import check_key, limits_of
 from app.models.metering.refusal import Attempt, Refusal
 from app.models.metering.spending_limit import check_limits, least_left
 from app.models.metering.usage import USAGES, Usage
-from app.providers.base import Prompt, TokenUsage
+from app.providers.base import AmountPrompt, Prompt, TokenUsage
 
 __all__ = [
     "PAID_OUTCOMES",
@@ -177,8 +177,9 @@ def checked(
 ) -> Admission:
     now = utcnow()
     check_account(account_state, actor)
-    check_model(account_state, prompt.model)
-    check_key(actor.key_limits, prompt.model)
+    if not isinstance(prompt, AmountPrompt):
+        check_model(account_state, prompt.model)
+        check_key(actor.key_limits, prompt.model)
     check_pace(account_state)
     own = limits_of(account_state, actor, now)
     limits = [*budgets(actor, budget, now), *own]
