@@ -69,7 +69,7 @@ class AdminTable(Exported, AdminOnly, ModelView):
 
     def __init__(self, model: type[Any], name: str, **options: Any) -> None:
         super().__init__(model, db, name=name, **options)
-        columns = {*self.column_list, *(self.column_details_list or ())}
+        columns = {*self.column_list, *(self.column_details_list or ()), *(self.column_export_list or ())}
         self.column_formatters_export = cell_formats.by_unit(columns) | dict(self.column_formatters)
         named = dict.fromkeys(NAMED, named_cell) | {"operation": operation_cell}
         named |= dict.fromkeys(STRIPE_COLUMNS, stripe_cell) | dict.fromkeys(MODEL_COLUMNS, model_cell)
