@@ -106,7 +106,9 @@ def document_of(block: Mapping[str, Any], source: Mapping[str, Any]) -> Iterator
     if source.get("type") == "text":
         yield {"type": "text", "text": str(source.get("data", ""))}
     elif source.get("type") == "content":
-        for part in list_of(source.get("content") or [], "messages"):
+        held = source.get("content") or []
+        parts = [{"type": "text", "text": held}] if isinstance(held, str) else list_of(held, "messages")
+        for part in parts:
             yield from part_of(mapping(part))
     else:
         named = {"filename": str(block.get("title") or "document.pdf")}

@@ -58,7 +58,8 @@ def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:
         role = "system" if item.get("role") == "developer" else item.get("role")
         yield {"role": role, "content": content if isinstance(content, str) else parts_of(content, str(role))}
     elif kind in ("function_call", "custom_tool_call"):
-        arguments = item.get("arguments") or json.dumps({"input": item.get("input", "")}, ensure_ascii=False)
+        text = json.dumps({"input": item.get("input", "")}, ensure_ascii=False)
+        arguments = (item.get("arguments") or "{}") if kind == "function_call" else text
         function = {"name": full_name(item), "arguments": arguments}
         call = {"id": item.get("call_id"), "type": "function", "function": function}
         yield {"role": "assistant", "content": None, "tool_calls": [call]}

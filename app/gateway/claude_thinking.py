@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from app.providers.usage import mapping
+
 Fields = dict[str, Any]
 BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768, "max": 65_536}
 EFFORTS = {"none": "low", "minimal": "low"} | {name: name for name in ("low", "medium", "high", "xhigh", "max")}
@@ -16,8 +18,8 @@ def thinks_by_effort(name: str) -> bool:
 
 
 def thinking_of(body: Mapping[str, Any], name: str) -> Fields:
-    """The effort that a chat completion asks for; thinking and a forced tool exclude each other."""
-    asked = str(body.get("reasoning_effort"))
+    """The effort that is asked for as OpenAI or OpenRouter has it; thinking and a forced tool exclude each other."""
+    asked = str(body.get("reasoning_effort") or mapping(body.get("reasoning")).get("effort"))
     is_forced = body.get("tool_choice") not in (None, "auto", "none")
     if thinks_by_effort(name):
         effort: Fields = {"output_config": {"effort": EFFORTS[asked]}} if asked in EFFORTS else {}

@@ -187,12 +187,15 @@ TURNS: list[tuple[str, str, list[Any], list[Any]]] = [
          {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "/9j/4AAQ"}}]}],
     ) for told in ("image/png", "image/jpg", "image/jpeg")),
     ("responses", MODELS[0], [
-        {"type": "function_call", "call_id": "a", "name": "look", "arguments": "{}"},
+        {"type": "function_call", "call_id": "a", "name": "look", "arguments": ""},
         {"role": "assistant", "content": "I look."}, {"role": "user", "content": "Well?"},
         {"type": "function_call_output", "call_id": "a", "output": "sunny"}],
      [{"role": "assistant", "content": "I look.", "tool_calls": [
          {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}]},
       {"role": "tool", "tool_call_id": "a", "content": "sunny"}, {"role": "user", "content": "Well?"}]),
+    ("messages", MODELS[0], [{"role": "user", "content": [
+        {"type": "document", "source": {"type": "content", "content": "A page."}}]}],
+     [{"role": "user", "content": "A page."}]),
     ("messages", MODELS[0], [{"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}]}],
      [{"role": "assistant", "content": ""}]),
 ]  # fmt: skip

@@ -19,6 +19,7 @@ FORMAT = {"type": "json_schema", "schema": CLOSED}
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (NEW, {"temperature": 0.2, "top_p": 0.5}, {}),
     (NEW, {"reasoning_effort": "high"}, {"thinking": ADAPTIVE, "output_config": {"effort": "high"}}),
+    (NEW, {"reasoning": {"effort": "high"}}, {"thinking": ADAPTIVE, "output_config": {"effort": "high"}}),
     (NEW, {"reasoning_effort": "max"}, {"thinking": ADAPTIVE, "output_config": {"effort": "max"}}),
     (NEW, {"reasoning_effort": "none"}, {"output_config": {"effort": "low"}}),
     (NEW, {"reasoning_effort": "low", "tools": [LOOK], "tool_choice": "required"},
