@@ -53,9 +53,10 @@ class Figures:
 
 
 def figures_of(within: Range) -> Figures:
+    moved = select(func.sum(revenue_between(within.begins, within.ends).c.cents)).scalar_subquery()
     sums = func.sum(Payment.price_cents), func.count(), func.count(Payment.account_id.distinct())
-    charged, payments, payers = db.session.execute(paid(within, *sums)).one()
-    revenue = int(db.session.scalar(select(func.sum(revenue_between(within.begins, within.ends).c.cents))) or 0)
+    came, charged, payments, payers = db.session.execute(paid(within, moved, *sums)).one()
+    revenue = int(came or 0)
     begun = subscriptions_at(within.begins, func.count())
     lost = begun.where(within.holds(Subscription.ended_at))
     return Figures(
