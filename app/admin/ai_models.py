@@ -228,7 +228,12 @@ class ModelTable(BulkRetire, AdminTable):
         for field in ("successor", "fallback"):
             if getattr(model, field) == model.name:
                 raise FieldError(field, "A model can't replace itself.")
-        check_maker(model)
+        if model.is_embedding and model.makes_images:
+            raise FieldError("is_embedding", "A model makes images or embeddings, not both.")
+        makes = "embeddings" if model.is_embedding else "images" if model.makes_images else "text"
+        only, text = ONLY.get(db.session.get_one(ProviderAccount, model.provider_id).kind, (makes, ""))
+        if makes != only:
+            raise FieldError("provider_id", text)
         before = form.name.object_data
         if not is_created and model.name != before and (was_called(before) or is_named(before)):
             raise FieldError("name", USED)
@@ -256,16 +261,6 @@ class ModelTable(BulkRetire, AdminTable):
         if model.is_for_sale and model.extra_input_tokens is None:
             flash(UNSTATED, "warning")
         return redirect(self.get_url(".index_view"))
-
-
-def check_maker(model: AIModel) -> None:
-    """FieldError where its provider's format has no place for what it makes."""
-    if model.is_embedding and model.makes_images:
-        raise FieldError("is_embedding", "A model makes images or embeddings, not both.")
-    makes = "embeddings" if model.is_embedding else "images" if model.makes_images else "text"
-    only, text = ONLY.get(db.session.get_one(ProviderAccount, model.provider_id).kind, (makes, ""))
-    if makes != only:
-        raise FieldError("provider_id", text)
 
 
 def added(model: AIModel) -> str:

@@ -171,9 +171,14 @@ class PriceTable(AdminTable):
 
     def on_model_change(self, form: PriceForm, price: ModelPrice, is_created: bool) -> None:
         price.service_tier = price_tier(price.service_tier)
-        fill_cached(price)
+        # Cached input that has no price of its own costs what input does.
+        for column in (f"{bucket}_nanos" for bucket in INPUT_BUCKETS):
+            if getattr(price, column) is None:
+                setattr(price, column, price.uncached_input_nanos)
         check_times(price)
-        check_tiers(price)
+        has_long = any(getattr(price, f"long_{bucket}_nanos") is not None for bucket in TOKEN_BUCKETS)
+        if has_long and price.long_context_above is None:
+            raise FieldError("long_context_above", "Enter from how many input tokens the long-context prices apply.")
         if not is_created:
             return
         begin_now_or_later(price)
@@ -237,13 +242,6 @@ def begin_now_or_later(price: ModelPrice | ImagePrice) -> None:
         raise FieldError("effective_from", "A price can't start in the past: earlier calls keep theirs.")
 
 
-def fill_cached(price: ModelPrice) -> None:
-    """Cached input that has no price of its own costs what input does."""
-    for column in (f"{bucket}_nanos" for bucket in INPUT_BUCKETS):
-        if getattr(price, column) is None:
-            setattr(price, column, price.uncached_input_nanos)
-
-
 def check_times(price: ModelPrice) -> None:
     try:
         zone_named(price.zone)
@@ -251,12 +249,6 @@ def check_times(price: ModelPrice) -> None:
         raise FieldError("zone", "Unknown time zone. Use a name such as Asia/Shanghai.") from None
     if price.from_minute >= price.until_minute:
         raise FieldError("until_minute", "The end must be after the start.")
-
-
-def check_tiers(price: ModelPrice) -> None:
-    has_long = any(getattr(price, f"long_{bucket}_nanos") is not None for bucket in TOKEN_BUCKETS)
-    if has_long and price.long_context_above is None:
-        raise FieldError("long_context_above", "Enter from how many input tokens the long-context prices apply.")
 
 
 def copy_siblings(form: PriceForm, price: ModelPrice) -> None:

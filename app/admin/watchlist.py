@@ -119,17 +119,12 @@ def is_running(days: set[date], today: date) -> bool:
 
 @in_one_look
 def by_use(since: datetime, today: date) -> list[tuple[int, str, str]]:
-    return [*nearly_empty(since, today), *fallen(since, today)]
-
-
-def nearly_empty(since: datetime, today: date) -> list[tuple[int, str, str]]:
-    """Active this week, and close to being refused."""
     week = account_rows(since, Range(today - timedelta(days=6), today))
     left = Account.allowance_nanos + Account.credits_nanos - Account.reserved_nanos
     active = select(week.c.account_id).distinct()
     query = select(Account.id, ACCOUNT_NAME).where(left < Setting.get("low_balance"), Account.id.in_(active))
     rows = db.session.execute(query.where(Account.closed_at.is_(None)).order_by(left, Account.id).limit(SHOWN))
-    return [(row.id, row.name, "nearly out of credits") for row in rows]
+    return [*((row.id, row.name, "nearly out of credits") for row in rows), *fallen(since, today)]
 
 
 def fallen(since: datetime, today: date) -> list[tuple[int, str, str]]:

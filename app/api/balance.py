@@ -133,9 +133,13 @@ def read_plan_usage() -> dict[str, Any]:
     account_state = load_account_state(current_user.account_id, utcnow())
     db.session.commit()
     limits = PlanLimits.of(account_state)
+    sums = func.sum(Usage.allowance_paid_nanos), func.sum(Usage.input_tokens), func.sum(Usage.output)
+    begun = Usage.account_id == account_state.account_id, Usage.created_at >= account_state.period_start
+    settled = db.session.execute(select(*sums).where(*begun, Usage.state == "settled")).one()
+    used, read, written = (int(figure or 0) for figure in settled)
     return {
         "plan": plan_name(account_state),
-        **amount("used", allowance_used(account_state)),
+        **amount("used", used),
         **amount("limit", monthly_amount(current_user.account, current_user.account.plan)),
         "period_start": iso(account_state.period_start),
         "period_end": iso(account_state.period_end),
@@ -145,7 +149,8 @@ def read_plan_usage() -> dict[str, Any]:
         "documents_limit": limits.documents.limit,
         "images_used": limits.images.used,
         "images_limit": limits.images.limit,
-        **tokens_used(account_state),
+        "input_tokens": read,
+        "output_tokens": written,
     }
 
 
@@ -171,21 +176,6 @@ def plan_name(account_state: AccountState) -> dict[str, Any]:
         "status": account_state.plan_status,
     }
     return answer_of(PLAN_NAME, None, **named)
-
-
-def allowance_used(account_state: AccountState) -> int:
-    """What the allowance paid for calls that began in this period."""
-    in_period = Usage.account_id == account_state.account_id, Usage.created_at >= account_state.period_start
-    paid = select(func.sum(Usage.allowance_paid_nanos)).where(*in_period, Usage.state == "settled")
-    return int(db.session.scalar(paid) or 0)
-
-
-def tokens_used(account_state: AccountState) -> dict[str, int]:
-    """Of the paid calls that began in this period."""
-    mine = Usage.account_id == account_state.account_id, Usage.created_at >= account_state.period_start
-    sums = select(func.sum(Usage.input_tokens), func.sum(Usage.output)).where(*mine, Usage.state == "settled")
-    read, written = db.session.execute(sums).one()
-    return {"input_tokens": int(read or 0), "output_tokens": int(written or 0)}
 
 
 def shown_entry(entry: LedgerEntry) -> dict[str, Any]:

@@ -181,8 +181,4 @@ def shown_tier(pack: CreditPack, tier: PackTier) -> dict[str, Any]:
 
 def credits_per(sold: Plan | CreditPack | Quote) -> str:
     """Credits for each unit of its currency, to six places."""
-    return plain_decimal(sold.credits_per_dollar)
-
-
-def plain_decimal(number: Decimal) -> str:
-    return f"{number.quantize(Decimal('0.000001')).normalize():f}"
+    return f"{sold.credits_per_dollar.quantize(Decimal('0.000001')).normalize():f}"

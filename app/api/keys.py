@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from flask import abort
 from flask_login import current_user
 from pydantic import Field, StrictInt
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from app.api.blueprint import answer_of, api, or_404, page_of
 from app.api.bodies import Body, Credits, Filled, Text, sent_json
@@ -117,7 +117,7 @@ def rotate_key(key_id: str) -> dict[str, Any]:
 @api.get("/keys")
 @described("List your keys or, as an owner or admin, all keys of the account", page(KEY), query=PAGING)
 def list_keys() -> dict[str, Any]:
-    return page_of(visible_keys(), ApiKey.id, shown_key)
+    return page_of(select(ApiKey).filter_by(**current_user.sees).where(*ApiKey.is_live()), ApiKey.id, shown_key)
 
 
 @api.delete("/keys/<key_id>")
@@ -133,10 +133,6 @@ def revoke_key(key_id: str) -> tuple[str, int]:
 def my_key(key_id: str) -> ApiKey:
     """A live key of one's own; for owners and admins any of the account."""
     return or_404(ApiKey.find_live(key_id, **current_user.sees))
-
-
-def visible_keys() -> Select[ApiKey]:
-    return select(ApiKey).filter_by(**current_user.sees).where(*ApiKey.is_live())
 
 
 def shown_key(key: ApiKey) -> dict[str, Any]:

@@ -71,20 +71,16 @@ def refused(message: str) -> ResponseReturnValue:
 def oidc_login() -> ResponseReturnValue:
     """Over to the provider; state, nonce and the PKCE verifier wait in this browser's session."""
     service = provider()
-    forget_earlier_tries()
+    # Keep the newest few sign-ins begun in this browser: each takes 180 bytes of a cookie that holds 4,000.
+    tries = (name for name in session if name.startswith("_state_oidc_"))
+    for name in sorted(tries, key=lambda name: float(session[name]["exp"]))[:-TRIES_KEPT]:
+        session.pop(name)
     session[TARGET] = same_site(request.args.get("next"))
     try:
         answer: ResponseReturnValue = service.authorize_redirect(mailer.link("auth.oidc_callback"))
     except (flask_client.OAuthError, requests.RequestException):
         return refused(FAILED)
     return answer
-
-
-def forget_earlier_tries() -> None:
-    """Keep the newest few sign-ins begun in this browser: each takes 180 bytes of a cookie that holds 4,000."""
-    tries = (name for name in session if name.startswith("_state_oidc_"))
-    for name in sorted(tries, key=lambda name: float(session[name]["exp"]))[:-TRIES_KEPT]:
-        session.pop(name)
 
 
 @auth.get("/login/oidc/callback")

@@ -39,7 +39,8 @@ def settings() -> str:
 def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = "", new_key: str = "") -> str:
     """All settings; `errors` are those of the form `section`, `new_key` a secret that is shown this once."""
     user, browser = current_user.user, own_session()
-    keys = own_keys()
+    mine = select(ApiKey).filter_by(**current_user.own).where(*ApiKey.is_live())
+    keys = list(db.session.scalars(mine.order_by(ApiKey.id)))
     spent = spent_by_keys([key.id for key in keys], utcnow())
     return render_template(
         "settings.html",
@@ -171,12 +172,6 @@ class KeySpent:
     key: ApiKey
     month: int
     total: int
-
-
-def own_keys() -> list[ApiKey]:
-    """Live ones."""
-    mine = select(ApiKey).filter_by(**current_user.own).where(*ApiKey.is_live())
-    return list(db.session.scalars(mine.order_by(ApiKey.id)))
 
 
 def titles() -> dict[str, str]:

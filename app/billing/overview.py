@@ -1,7 +1,6 @@
 """The billing page: plan, balance, what can be bought, what was paid."""
 
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -37,6 +36,10 @@ def overview() -> str:
     account_state = load_account_state(current_user.account_id, now)
     db.session.commit()
     account = current_user.account
+    settings = AutoRecharge.of(account.id)
+    # What was paid or is being paid, newest first; checkouts that were left are not shown.
+    begun = Payment.state.not_in(("open", "canceled")) | (Payment.kind == "recharge")
+    mine = select(Payment).where(Payment.account_id == account.id, begun).order_by(Payment.id.desc())
     return render_template(
         "billing/billing.html",
         account=account,
@@ -50,10 +53,12 @@ def overview() -> str:
         packs=CreditPack.on_offer(),
         subscription=Subscription.live_of(account.id),
         is_given=Subscription.in_force_for(account.id) is None,
-        payments=payments_of(account.id),
+        payments=list(db.session.scalars(mine.limit(MOST_SHOWN))),
         can_pay=is_set_up(),
         days_left=days_left(account.id, account_state.balance(now).available, now),
-        **recharge_shown(account.id),
+        recharge=settings,
+        recharged_cents=settings.month_total_cents(utcnow()) if settings else 0,
+        pause_words=PAUSES.get(settings.pause_reason) if settings else None,
     )
 
 
@@ -73,22 +78,6 @@ def used_since(since: datetime, first: date, account_id: int) -> tuple[int, date
     use = use_since(first, since, account_id=account_id)
     paid, began = db.session.execute(select(func.sum(use.c.paid_nanos), func.min(use.c.day))).one()
     return int(paid or 0), began
-
-
-def payments_of(account_id: int) -> list[Payment]:
-    """What was paid or is being paid, newest first; checkouts that were left are not shown."""
-    begun = Payment.state.not_in(("open", "canceled")) | (Payment.kind == "recharge")
-    mine = select(Payment).where(Payment.account_id == account_id, begun).order_by(Payment.id.desc())
-    return list(db.session.scalars(mine.limit(MOST_SHOWN)))
-
-
-def recharge_shown(account_id: int) -> dict[str, Any]:
-    settings = AutoRecharge.of(account_id)
-    return {
-        "recharge": settings,
-        "recharged_cents": settings.month_total_cents(utcnow()) if settings else 0,
-        "pause_words": PAUSES.get(settings.pause_reason) if settings else None,
-    }
 
 
 @billing.get("/return")

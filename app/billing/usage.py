@@ -21,7 +21,7 @@ from app.models.metering.usage import RELEASED, RUNNING, Usage
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
 from app.models.operations.replica_reads import read_from_replica
 from app.web.blueprints import billing
-from app.web.charts import Chart, bar_chart
+from app.web.charts import bar_chart
 from app.web.formatting import model_title, note_of_end, operation_title, reader_date
 
 PERIODS = (7, 30, 90)
@@ -44,10 +44,11 @@ def usage() -> str:
     rows = summed(start)
     days = by_day(rows, start, period)
     calls, next_cursor = shown_calls(start)
+    title, used = f"Credits since {reader_date(start)}", {"credits": [row["nanos"] for row in days]}
     return render_template(
         "billing/usage.html",
         days=days,
-        chart=chart_of(days, start),
+        chart=bar_chart(title, [row["day"] for row in days], used, credits_figure),
         total_nanos=sum(int(row.nanos) for row in rows),
         total_calls=sum(int(row.calls) for row in rows),
         uncharged=uncharged_calls(start),
@@ -81,11 +82,6 @@ def by_day(rows: Sums, start: date, period: int) -> list[dict[str, Any]]:
     used = {row["name"]: row["nanos"] for row in added_up(rows, lambda row: row.day)}
     days = (start + timedelta(days=number) for number in range(period))
     return [{"day": day, "nanos": used.get(day, 0)} for day in days]
-
-
-def chart_of(days: list[dict[str, Any]], start: date) -> Chart:
-    title, used = f"Credits since {reader_date(start)}", {"credits": [row["nanos"] for row in days]}
-    return bar_chart(title, [row["day"] for row in days], used, credits_figure)
 
 
 def added_up(rows: Sums, name: Callable[[Any], Any]) -> list[dict[str, Any]]:

@@ -38,7 +38,10 @@ def write_offer(answers: Answers) -> FirstOffer:
     worth_of(price, 0, answers.margin_bps)
     if not can_be_charged(price):
         raise PricingError("Stripe cannot charge that price: it is too little, or no multiple of what it takes")
-    take_off_sale()
+    # What is sold now works for those who have it and cannot be chosen any more; but for the default plan.
+    for sold in (*db.session.scalars(select(Plan)), *db.session.scalars(select(CreditPack))):
+        if sold.status == "active" and not getattr(sold, "is_default", False):
+            sold.status = "legacy"
     Setting.put("brand_name", answers.name)
     Setting.put("default_margin", answers.margin_bps)
     free = Plan.default()
@@ -64,10 +67,3 @@ def paid_plan(answers: Answers) -> Plan:
         position=1,
         is_popular=True,
     )
-
-
-def take_off_sale() -> None:
-    """What is sold now works for those who have it and cannot be chosen any more; but for the default plan."""
-    for sold in (*db.session.scalars(select(Plan)), *db.session.scalars(select(CreditPack))):
-        if sold.status == "active" and not getattr(sold, "is_default", False):
-            sold.status = "legacy"

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import select
 
@@ -98,7 +97,8 @@ def compare_model(model: AIModel, at: datetime) -> Iterator[Finding]:
     from app.catalog.vendor_prices import quotes  # noqa: PLC0415 - as above
 
     try:
-        stated = quotes(listing_of(model))
+        listed = {entry["name"]: entry for entry in listed_models()}
+        stated = quotes(listed.get(model.name, {"provider": model.provider.name, "name": model.name}))
     except PricingError:
         if any(price.approved_at and price.source == SOURCE for price in model.prices):
             yield Finding("gone", model, in_force(counted(model), at), None)
@@ -201,12 +201,6 @@ def approve(findings: list[Finding], names: tuple[str, ...]) -> list[ModelPrice]
     for price in approved:
         price.approve(at=now)
     return approved
-
-
-def listing_of(model: AIModel) -> dict[str, Any]:
-    """How the catalogue lists the model; one that an admin added is looked up under its own name."""
-    listed = {entry["name"]: entry for entry in listed_models()}
-    return listed.get(model.name, {"provider": model.provider.name, "name": model.name})
 
 
 STATED = [column for column in FIGURES if column != "image_nanos"]

@@ -74,7 +74,9 @@ def watch(at: datetime, data: str | None, second: str | None, *, is_strict: bool
                 raise
             log.warning("price data not read", extra={"reason": str(fault)})
     if data and source_of(data) in were_read:
-        propose_from(data, at)
+        names = tuple(model.name for model in sold())
+        with newer_data(data):
+            price_import.propose(price_import.compare(at, names), names)
     propose(differing, were_read)
     return differing
 
@@ -107,13 +109,6 @@ def notices(address: str, at: datetime) -> list[Notice]:
 
 def source_of(data: str) -> str:
     return f"genai-prices, {data}"
-
-
-def propose_from(address: str, at: datetime) -> None:
-    """Prices of newer data as proposals, for an admin to approve."""
-    names = tuple(model.name for model in sold())
-    with newer_data(address):
-        price_import.propose(price_import.compare(at, names), names)
 
 
 def sold() -> list[AIModel]:

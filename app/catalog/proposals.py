@@ -62,14 +62,10 @@ def propose(differing: Iterable[Notice], sources: Iterable[str]) -> None:
             db.session.delete(row)
     db.session.flush()
     for key, notice in notices.items():
-        if not was_dismissed(key, notice.theirs):
+        model, field, source = key
+        same = {"model": model, "field": field, "source": source, "theirs": notice.theirs, "state": "dismissed"}
+        if db.session.scalar(select(CatalogProposal.id).filter_by(**same).limit(1)) is None:
             db.session.add(CatalogProposal(**notice.proposed))
-
-
-def was_dismissed(key: tuple[str, str, str], theirs: str) -> bool:
-    model, field, source = key
-    same = {"model": model, "field": field, "source": source, "theirs": theirs, "state": "dismissed"}
-    return db.session.scalar(select(CatalogProposal.id).filter_by(**same).limit(1)) is not None
 
 
 def decide(proposal: CatalogProposal, state: str, by_id: int) -> None:

@@ -93,7 +93,9 @@ def peak_schedule(start: datetime, begin: int, end: int, peak: dict[str, str]) -
 def day_of(model: ModelInfo, day: datetime) -> Iterator[tuple[int, int, dict[str, int | None]]]:
     """The pieces of a UTC day that have one price each, in minutes."""
     begun, figures = 0, figures_of(model.get_prices(day))
-    for minute in sorted(boundaries(model)):
+    rules = [price.constraint for price in conditions(model)]
+    hours = [rule for rule in rules if isinstance(rule, TimeOfDateConstraint)]
+    for minute in sorted({minute_of(moment) for rule in hours for moment in (rule.start_time, rule.end_time)}):
         later = figures_of(model.get_prices(day.replace(hour=minute // 60, minute=minute % 60)))
         if later != figures:
             yield begun, minute, figures
@@ -108,13 +110,6 @@ def conditions(model: ModelInfo) -> list[ConditionalPrice]:
 def start_days(model: ModelInfo) -> set[Any]:
     rules = [price.constraint for price in conditions(model)]
     return {rule.start_date for rule in rules if isinstance(rule, StartDateConstraint)}
-
-
-def boundaries(model: ModelInfo) -> set[int]:
-    """The minutes of the UTC day at which a price may change."""
-    rules = [price.constraint for price in conditions(model)]
-    hours = [rule for rule in rules if isinstance(rule, TimeOfDateConstraint)]
-    return {minute_of(moment) for rule in hours for moment in (rule.start_time, rule.end_time)}
 
 
 def minute_of(moment: time) -> int:

@@ -50,7 +50,7 @@ def distribution(metadata: MetaData) -> Iterator[str]:
         beside = "" if table.name == ACCOUNTS else f", colocate_with => '{ACCOUNTS}'"
         yield f"SELECT create_distributed_table('{table.name}', '{column_of(table)}'{beside});"
     for table in spread:
-        yield from (again(table, key) for key in foreign_keys(table) if not is_across(table, key))
+        yield from (again(table, key) for key in foreign_keys(table) if (table.name, key.column_keys[0]) not in ACROSS)
 
 
 def copied_tables(metadata: MetaData) -> list[Table]:
@@ -73,10 +73,6 @@ def foreign_keys(table: Table) -> list[ForeignKeyConstraint]:
 
 def target(key: ForeignKeyConstraint) -> str:
     return key.referred_table.name
-
-
-def is_across(table: Table, key: ForeignKeyConstraint) -> bool:
-    return (table.name, key.column_keys[0]) in ACROSS
 
 
 def drop(table: Table, key: ForeignKeyConstraint) -> str:

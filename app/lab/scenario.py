@@ -113,7 +113,11 @@ def terms_of(scenario: Scenario) -> Terms:
     packs = {row.id: Pair(row, changed(row, scenario.packs.get(str(row.id), {}))) for row in rows_of(CreditPack)}
     for pair in (*plans.values(), *packs.values()):
         _ = pair.then.worth_nanos
-    check_packs(pair.then for pair in packs.values() if str(pair.was.id) in scenario.packs)
+    for pack in (pair.then for pair in packs.values() if str(pair.was.id) in scenario.packs):
+        if fault := fault_of(pack):
+            raise PricingError(f"{pack.name}: {fault}")
+        if pack.is_any_amount and pack.tiers:
+            raise PricingError(f"{pack.name} is sold for any amount, which has one margin")
     for pair in plans.values():
         if (pair.then.window_hours is None) != (pair.then.window_limit_nanos is None):
             raise PricingError(f"{pair.then.name} needs both the credits of some hours and how many hours")
@@ -139,15 +143,6 @@ def images_of(scenario: Scenario) -> dict[int, Pair]:
 def kind_of_image(row: ImagePrice) -> str:
     """What an image is, by what the price list tells it from others."""
     return f"{row.model.name} {row.quality} {row.size}"
-
-
-def check_packs(packs: Iterable[CreditPack]) -> None:
-    """PricingError where more of a pack would be worth less, or an amount of it would have two margins."""
-    for pack in packs:
-        if fault := fault_of(pack):
-            raise PricingError(f"{pack.name}: {fault}")
-        if pack.is_any_amount and pack.tiers:
-            raise PricingError(f"{pack.name} is sold for any amount, which has one margin")
 
 
 def rows_of(table: type[Row]) -> Iterable[Row]:

@@ -175,7 +175,9 @@ def begin_purchase(buyer: Actor, order: PackOrder, anew: bool) -> str:
     quote = order.quote_for(account)
     known = None if anew else Payment.begun(account, quote, order.request_key)
     payment = known or begin_payment(buyer, account, quote, order)
-    check_listed(pack)
+    # The price that the page will ask for must be the one that was just fixed.
+    if not is_published(pack):
+        raise Conflict("price_changed", case="pack")
     commit()
     if payment.stripe_session_id:
         address = open_again(payment.stripe_session_id)
@@ -194,12 +196,6 @@ def begin_payment(buyer: Actor, account: Account, quote: Quote, order: PackOrder
     redemption = promotion_codes.hold(quote.code, account, buyer)
     payment.redemption_id = redemption.id if redemption else None
     return payment
-
-
-def check_listed(pack: CreditPack) -> None:
-    """The price that the page will ask for must be the one that was just fixed."""
-    if not is_published(pack):
-        raise Conflict("price_changed", case="pack")
 
 
 def save_card(buyer: Actor) -> str:

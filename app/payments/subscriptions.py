@@ -129,7 +129,9 @@ def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str
     subscription = live_by_now(buyer.account_id)
     if subscription is None:
         return subscribe(buyer, PlanOrder(plan, request_key=request_key))
-    check_paid(subscription)
+    if subscription.is_unpaid:
+        context, page = {"changes_plan": True}, subscription.pay_url
+        raise Refusal("subscription_unpaid", context=context, way_out="billing", pay_url=page)
     product_sync.publish(plan)
     if not plan.is_free:
         plan.lock_terms()
@@ -164,12 +166,6 @@ def change_later(subscription: Subscription, plan: Plan) -> None:
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=True, next_plan=plan)
     elif plan.id != subscription.plan_id:
         ask_once(subscription, plan, requests.change_at_period_end)
-
-
-def check_paid(subscription: Subscription) -> None:
-    if subscription.is_unpaid:
-        context, page = {"changes_plan": True}, subscription.pay_url
-        raise Refusal("subscription_unpaid", context=context, way_out="billing", pay_url=page)
 
 
 def intent(subscription: Subscription) -> str:

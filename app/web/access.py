@@ -149,11 +149,6 @@ def is_guest() -> bool:
     return getattr(current_user, "guest", None) is not None
 
 
-def asks_what_guests_may() -> bool:
-    view = current_app.view_functions.get(request.endpoint or "")
-    return getattr(view, "is_for_guests", False)
-
-
 def bearer() -> str | None:
     """The API key of the request, where it carries one: programs have the API, the pages are for people.
 
@@ -191,7 +186,8 @@ def load_from_session(secret: str) -> Actor | None:
 @login.request_loader
 def load_from_key(_request: Request) -> Actor | None:
     secret = bearer()
-    if secret is None and GUEST in session and asks_what_guests_may():
+    view = current_app.view_functions.get(request.endpoint or "")
+    if secret is None and GUEST in session and getattr(view, "is_for_guests", False):
         return guest_actor(session[GUEST])
     actor = Actor.of_key(secret) if secret else None
     if actor and actor.api_key_id and ApiKey.note_use(actor.api_key_id, actor.key_used_at):

@@ -254,7 +254,11 @@ class Payment(Model):
         self.check_payment(fetched)
         if self.is_paid:
             return False
-        forget_unknown(fetched.stripe_id, besides=self)
+        # A payment that was parked as unknown, and of which we know by now what it was for.
+        known = Payment.by(stripe_payment_intent_id=fetched.stripe_id)
+        if known is not None and known is not self and known.kind == "unknown":
+            db.session.delete(known)
+            db.session.flush()
         self.state, self.paid_at, self.review_reason = "paid", utcnow(), ""
         self.stripe_payment_intent_id, self.page_url = fetched.stripe_id, fetched.receipt_url
         if self.pack:
@@ -287,11 +291,3 @@ class Payment(Model):
     def park(self, why: str) -> None:
         if not self.is_paid:
             self.state, self.review_reason = "parked", why[:1000]
-
-
-def forget_unknown(payment_intent_id: str, besides: Payment) -> None:
-    """A payment that was parked as unknown, and of which we know by now what it was for."""
-    known = Payment.by(stripe_payment_intent_id=payment_intent_id)
-    if known is not None and known is not besides and known.kind == "unknown":
-        db.session.delete(known)
-        db.session.flush()
