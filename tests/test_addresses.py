@@ -52,16 +52,12 @@ def tls_redis(certificate: tuple[str, str], tmp_path_factory: pytest.TempPathFac
     process = processes.start([str(find_redis_server()), *options, "--dir", folder], output=subprocess.DEVNULL)
     url = f"rediss://:{WRITTEN}@127.0.0.1:{port}"
     try:
-        await_redis(url)
+        retry: Any = redis.retry.Retry(redis.backoff.ConstantBackoff(0.1), 100)
+        with redis.Redis.from_url(f"{url}?ssl_cert_reqs=none", retry=retry) as connection:
+            connection.ping()
         yield url
     finally:
         processes.stop(process)
-
-
-def await_redis(url: str) -> None:
-    retry: Any = redis.retry.Retry(redis.backoff.ConstantBackoff(0.1), 100)
-    with redis.Redis.from_url(f"{url}?ssl_cert_reqs=none", retry=retry) as connection:
-        connection.ping()
 
 
 def app_with(patch: pytest.MonkeyPatch, database: str, **environment: str) -> Flask:

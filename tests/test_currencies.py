@@ -31,7 +31,7 @@ DIFFERENT = ("AFN", "ALL", "ISK", "LAK", "LBP", "MMK", "RSD", "SOS", "UGX", "YER
         (2000, "usd", "$20.00"),
         (-500, "usd", "-$5.00"),
         (123456789, "eur", "€1,234,567.89"),
-        (500, "jpy", "¥500"),
+        (2000, "jpy", "¥2,000"),
         (5120, "kwd", "KWD5.120"),
         (50000, "isk", "ISK500.00"),
         (150050, "rsd", "RSD1,500.50"),
@@ -43,7 +43,8 @@ def test_an_amount_is_shown_in_its_currencys_unit(cents: int, currency: str, sho
 
 
 def test_a_price_tag_has_cents_only_where_there_are_some() -> None:
-    assert (price(2000, "usd"), price(950, "usd"), price(500, "jpy")) == ("$20", "$9.50", "¥500")
+    assert [price(cents, "usd") for cents in (2000, 950, 0, 1_000_000)] == ["$20", "$9.50", "$0", "$10,000"]
+    assert price(500, "jpy") == "¥500"
 
 
 @pytest.mark.parametrize("currency", DIFFERENT)

@@ -72,24 +72,6 @@ def test_a_line_of_a_receipt_is_not_rounded() -> None:
     assert formatting.line_credits({"quantity": 3, "price_nanos": 75_000_000, "per": 1_000_000}) == "0.000225"
 
 
-@pytest.mark.parametrize(
-    ("cents", "currency", "shown"),
-    [
-        (2000, "usd", "$20.00"),
-        (-500, "usd", "-$5.00"),
-        (123_456, "usd", "$1,234.56"),
-        (2000, "jpy", "¥2,000"),
-    ],
-)
-def test_money_is_shown_in_its_currency(cents: int, currency: str, shown: str) -> None:
-    assert formatting.money_text(cents, currency) == shown
-
-
-@pytest.mark.parametrize(("cents", "shown"), [(2000, "$20"), (950, "$9.50"), (0, "$0"), (1_000_000, "$10,000")])
-def test_a_price_tag_leaves_empty_cents_out(cents: int, shown: str) -> None:
-    assert formatting.price(cents, "usd") == shown
-
-
 @pytest.mark.parametrize(("basis_points", "shown"), [(5000, "50%"), (1234, "12.34%"), (0, "0%")])
 def test_basis_points_are_shown_as_percent(basis_points: int, shown: str) -> None:
     assert formatting.percent(basis_points) == shown

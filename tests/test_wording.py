@@ -83,15 +83,11 @@ def texts() -> list[tuple[str, str]]:
     hits = []
     for name in listed.stdout.split():
         if name == "README.md" or SHOWN.match(name):
-            hits.append((name, without_comments((ROOT / name).read_text())))
+            hits.append((name, re.sub(r"\{#.*?#\}|/\*.*?\*/", "", (ROOT / name).read_text(), flags=re.S)))
         elif name.endswith(".py"):
             code = re.sub(r'""".*?"""', "", (ROOT / name).read_text(), flags=re.S)
             hits.append((name, "\n".join(TEXT.findall(code))))
     return hits
-
-
-def without_comments(text: str) -> str:
-    return re.sub(r"\{#.*?#\}|/\*.*?\*/", "", text, flags=re.S)
 
 
 @pytest.mark.parametrize("phrase", RETIRED)

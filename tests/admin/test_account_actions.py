@@ -15,8 +15,6 @@ from app.models.billing.payment import Payment
 from app.models.billing.refund import Refund
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
-from app.models.identity.erasure import delete_person
-from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.webhook_event import StripeEvent
@@ -173,13 +171,6 @@ def test_a_mail_that_was_sent_is_sent_again(support: AdminClient, ada: Account, 
     assert acts(session) == ["send again"]
     story = support.get(f"/admin/account/details/?id={ada.id}").text
     assert (">refund<" in story, ">low balance<" in story) == (True, False)
-
-
-def test_what_mails_said_goes_with_the_person(ada: Account, session: Database) -> None:
-    OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00"}).mark_sent()
-    delete_person(session.get(User, ada.memberships[0].user_id))
-    mail = session.scalars(select(OutgoingMail)).one()
-    assert (mail.context, "ada" in mail.to) == ({}, False)
 
 
 @pytest.mark.parametrize("template", ["verify", "reset"])

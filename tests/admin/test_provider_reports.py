@@ -50,20 +50,15 @@ def test_what_differs_from_the_list_is_an_alarm(
         assert ("notice warn" in owner.get(page).text) == bool(alarm)
 
 
-def tier_price(session: Database, tier: str) -> int:
-    """A price of the tested model for that tier."""
-    offered = session.query(AIModel).filter_by(name="gpt-routed").one()
-    row = people.price(offered, "5", "20", service_tier=tier)
-    session.add(row)
-    session.flush()
-    return int(row.id)
-
-
 def test_a_tier_without_a_price_is_shown(owner: AdminClient, session: Database) -> None:
     settled(session, 5_000_000_000, service_tier="priority")
 
     assert "$5.00" in owner.get("/admin/reports/").text
-    session.query(Usage).update({"price_id": tier_price(session, "priority")})
+    offered = session.query(AIModel).filter_by(name="gpt-routed").one()
+    row = people.price(offered, "5", "20", service_tier="priority")
+    session.add(row)
+    session.flush()
+    session.query(Usage).update({"price_id": row.id})
     session.commit()
     assert "priority" not in owner.get("/admin/reports/").text
 

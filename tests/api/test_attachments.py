@@ -13,8 +13,6 @@ from app.models.chat.attachment import MOST_UNSENT, Attachment
 from app.models.chat.file_reader import OLD_OFFICE
 from app.models.chat.file_text import LARGEST_FILE
 from app.models.chat.picture import LARGEST_IMAGE
-from app.models.identity.erasure import delete_person
-from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.support import Database, files, people
@@ -225,14 +223,6 @@ def test_a_file_is_sent_once(ada: Door) -> None:
     file = id_of(ada)
     ada.ask("hi", attachments=[file])
     assert ada.send("hi", attachments=[file]).json["errors"]["attachments"]
-
-
-def test_files_go_with_their_person(ada: Door, session: Database) -> None:
-    ada.ask("hi", attachments=[id_of(ada)])
-    id_of(ada)
-    delete_person(User.with_email("ada@example.com"))
-    session.commit()
-    assert session.query(Attachment).count() == 0
 
 
 def test_files_go_with_their_chat(ada: Door, session: Database) -> None:

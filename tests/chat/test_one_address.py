@@ -96,10 +96,6 @@ def answers(session: Database) -> list[Message]:
     return session.query(Message).filter_by(role="assistant").order_by(Message.id).all()
 
 
-def have_begun(session: Database) -> bool:
-    return len([message for message in answers(session) if message.content]) == READERS
-
-
 def let_leases_run_out(session: Database) -> None:
     for message in answers(session):
         if message.is_running:
@@ -113,7 +109,7 @@ def test_readers_get_the_whole_answer_or_are_told_that_it_broke_off(
 ) -> None:
     for reader in readers:
         reader.start()
-    await_that(lambda: have_begun(session), 30)
+    await_that(lambda: len([message for message in answers(session) if message.content]) == READERS, 30)
     webs[0].restart("web")
     assert webs[1].terminate("web", within=20) == 0
     let_leases_run_out(session)

@@ -21,10 +21,6 @@ HAPPENINGS = (
 )  # fmt: skip
 
 
-def roles_sent(provider: ProviderServer) -> list[str]:
-    return [said["role"] for said in provider.last["body"]["messages"]]
-
-
 @pytest.mark.parametrize("seed", range(2))
 def test_no_history_breaks_the_form_of_a_prompt(
     ada: Door, provider: ProviderServer, session: Database, seed: int
@@ -39,7 +35,7 @@ def test_no_history_breaks_the_form_of_a_prompt(
         provider.configure(**{"text": "so it is. " * chance.choice([1, 60, 200])} | chance.choice(HAPPENINGS))
         again = chance.choice(told) if told and chance.random() < 0.3 else None
         told.append(step(ada, chat, again, f"{number} " + "and then? " * chance.choice([1, 80, 250])))
-        roles = roles_sent(provider)
+        roles = [said["role"] for said in provider.last["body"]["messages"]]
         assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"], (seed, number)
     assert list(audit()) == []
     assert audit_calls().all() == []

@@ -79,11 +79,7 @@ def test_it_is_charged_to_the_token_that_the_server_counts(
     assert stream.end["finish_reason"] == "length"
     assert call.cost_nanos == call.paid_nanos == call.input_tokens * PER_INPUT + 7 * PER_OUTPUT
     assert call.paid_nanos <= call.reserved_nanos
-    assert session.get_one(AIModel, ada_model(session)).limit_name is None
-
-
-def ada_model(session: Database) -> int:
-    return int(session.query(AIModel).filter_by(name="tiny").one().id)
+    assert session.query(AIModel).filter_by(name="tiny").one().limit_name is None
 
 
 def test_what_was_asked_before_is_read_from_the_cache(ada: Door, session: Database) -> None:

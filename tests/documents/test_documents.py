@@ -10,9 +10,7 @@ from app.models.base import utcnow
 from app.models.catalog.plan import Plan
 from app.models.documents import document as document_module
 from app.models.documents.document import LONGEST_BODY, Document, Revision
-from app.models.identity import erasure
 from app.models.identity.account import Account
-from app.models.identity.user import User
 from tests.chat.conftest import Door
 from tests.documents.conftest import new
 from tests.support import Database
@@ -159,12 +157,6 @@ def test_what_is_deleted_meanwhile_is_not_written_to(
     assert ada.call("PATCH", f"/documents/{document}", json={"title": "Secret"}).status_code == 404
     session.rollback()
     assert session.get(Document, int(document)).title == ""
-
-
-def test_a_person_who_goes_takes_their_documents_along(ada: Door, document: str, session: Database) -> None:
-    erasure.delete_person(session.query(User).filter_by(email="ada@example.com").one())
-    session.commit()
-    assert {row.body for row in session.scalars(select(Revision))} == {""}
 
 
 def test_documents_are_counted_as_they_stand(ada: Door, document: str, session: Database) -> None:

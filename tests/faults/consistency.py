@@ -71,12 +71,13 @@ def let_leases_run_out(stage: Stage) -> None:
 
 def wrongs() -> dict[str, Any]:
     """All that is wrong, by its name; empty where everything is whole."""
+    several = select(Recharge.account_id).where(Recharge.state.in_(OPEN)).group_by(Recharge.account_id)
     result = {
         "figures that no row explains": list(audit()),
         "reservations left": ids(Usage.id, Usage.state == "running"),
         "messages without an end": ids(Message.id, Message.status == "running"),
         "events not processed": ids(StripeEvent.id, StripeEvent.state.in_(("received", "failed", "parked"))),
-        "accounts with two open recharges": two_recharges(),
+        "accounts with two open recharges": list(db.session.scalars(several.having(func.count() > 1))),
         "charges without an answer": ids(Usage.id, Usage.state == "settled", PAID > 0, ~has_answer("done", "stopped")),
         "answers that nobody paid": ids(Usage.id, Usage.state == "released", Usage.output > 0, has_answer("done")),
         "calls of no message": ids(Usage.id, Usage.operation == "chat", ~has_answer()),
@@ -98,8 +99,3 @@ def has_answer(*statuses: str) -> Any:
 
 def ids(column: Any, *conditions: Any) -> list[int]:
     return list(db.session.scalars(select(column).where(*conditions)))
-
-
-def two_recharges() -> list[int]:
-    several = select(Recharge.account_id).where(Recharge.state.in_(OPEN)).group_by(Recharge.account_id)
-    return list(db.session.scalars(several.having(func.count() > 1)))

@@ -96,7 +96,7 @@ def soak(kind: str, folder: Path, minutes: float, events: int) -> Figures:
 def break_things(stage: Stage, figures: Figures, watch: Watch, *, until: float) -> None:
     """One fault after another, each over people who ask."""
     chance, victims, passing = random.Random(number("SEED", 1)), Victims(stage), ways(stage)  # noqa: S311
-    crowds = [crowd_of(stage, f"ada{n}") for n in (1, 2)]
+    crowds = [Crowd(stage.running.url, stage.person(f"ada{n}", credits=10**7), at_once=AT_ONCE // 2) for n in (1, 2)]
     acts = victims.ways | {FLOODED: lambda: crowds[0].ask(["[[replay=flood]]"])}
     while time.monotonic() < until:
         fault = chance.choice([*victims.ways, *passing, FLOODED])
@@ -131,11 +131,6 @@ def await_quiet(stage: Stage) -> None:
 def waiting_events(stage: Stage) -> int:
     with stage.looking() as session:
         return session.query(StripeEvent).filter_by(state="received").count()
-
-
-def crowd_of(stage: Stage, name: str) -> Crowd:
-    """A person who asks all the time, four questions at once."""
-    return Crowd(stage.running.url, stage.person(name, credits=10**7), at_once=AT_ONCE // 2)
 
 
 def ended(crowds: list[Crowd]) -> int:

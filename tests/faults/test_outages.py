@@ -119,15 +119,11 @@ def test_answers_outlive_a_postgresql_without_a_connection_left(stage: Stage) ->
     assert stage.postgres
     with running_answers(stage, "sid"), ExitStack() as hogs:
         stage.postgres.execute(OTHERS_OUT)
-        take_every_connection(hogs, stage.postgres.url())
+        with suppress(psycopg.OperationalError):
+            while True:
+                hogs.enter_context(psycopg.connect(stage.postgres.url()))
         await_that(lambda: not stage.provider.active, 20)
     assert_whole(stage)
-
-
-def take_every_connection(hogs: ExitStack, url: str) -> None:
-    with suppress(psycopg.OperationalError):
-        while True:
-            hogs.enter_context(psycopg.connect(url))
 
 
 @pytest.mark.long

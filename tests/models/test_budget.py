@@ -53,11 +53,6 @@ def end(reservation: Reservation, tokens: int) -> None:
     settle(reservation, TokenUsage(output=tokens, source="reported"), "done")
 
 
-def spent_in(budget: ChatBudget) -> int:
-    paid = func.sum(Usage.allowance_paid_nanos + Usage.credits_paid_nanos)
-    return int(db.session.scalar(select(paid).where(Usage.chat_id == budget.chat_id)) or 0)
-
-
 @pytest.mark.databases("sqlite", "postgresql", short=["sqlite"])
 def test_random_runs_never_pass_a_chats_budget(ada: Account) -> None:
     dice, running, refused = Random(5), [], 0  # noqa: S311
@@ -67,7 +62,8 @@ def test_random_runs_never_pass_a_chats_budget(ada: Account) -> None:
             for reservation in running:
                 end(reservation, dice.randint(0, 9_000))
             running = []
-            assert spent_in(budget) <= budget.nanos
+            paid = func.sum(Usage.allowance_paid_nanos + Usage.credits_paid_nanos)
+            assert int(db.session.scalar(select(paid).where(Usage.chat_id == budget.chat_id)) or 0) <= budget.nanos
             budget = chat_of(ada, dice.randint(0, 40 * CREDIT))
         try:
             running.append(begin(actor(ada), budget, dice.randint(1, 4_096)))

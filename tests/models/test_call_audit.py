@@ -59,12 +59,6 @@ def call(account: Account, clock: Any, minutes: int = 1, usage: TokenUsage = SEE
     return reservation.usage_id
 
 
-def drop_triggers(session: Database) -> None:
-    kind = session.connection().dialect.name
-    for trigger in TRIGGERS[kind]:
-        session.execute(text(f"DROP TRIGGER {trigger}" + (" ON model_prices" if kind == "postgresql" else "")))
-
-
 def change(session: Database, call_id: int, **columns: Any) -> None:
     session.execute(update(Usage).where(Usage.id == call_id).values(**columns))
     session.commit()
@@ -102,7 +96,9 @@ def test_a_price_that_was_changed_all_the_same_is_named_with_its_calls(
     calls = [call(ada, at_noon) for _ in range(3)]
     row = AIModel.named("m").prices[0]
     session.commit()
-    drop_triggers(session)
+    kind = session.connection().dialect.name
+    for trigger in TRIGGERS[kind]:
+        session.execute(text(f"DROP TRIGGER {trigger}" + (" ON model_prices" if kind == "postgresql" else "")))
     session.execute(update(ModelPrice).where(ModelPrice.id == row.id).values(output_nanos=20 * 10**9))
     session.commit()
 

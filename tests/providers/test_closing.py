@@ -19,12 +19,6 @@ AT_ONCE, MANY = 2.0, 110
 """Seconds; and calls, of which httpx by itself lets 100 through."""
 
 
-def wait_until_asked(server: ProviderServer) -> None:
-    deadline = time.monotonic() + patient(5)
-    while not server.active and time.monotonic() < deadline:
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("framing", ["chunked", "close"])
 @pytest.mark.parametrize("fault", ["hang", "hang_headers"])
 def test_a_blocked_read_ends_at_once_and_without_an_error(
@@ -34,7 +28,9 @@ def test_a_blocked_read_ends_at_once_and_without_an_error(
     outcomes = []
     reader = threading.Thread(target=lambda: outcomes.append(outcome_of(reply)))
     reader.start()
-    wait_until_asked(server)
+    deadline = time.monotonic() + patient(5)
+    while not server.active and time.monotonic() < deadline:
+        time.sleep(0.01)
     time.sleep(0.1)
 
     start = time.monotonic()

@@ -56,12 +56,6 @@ def streamed(text: str) -> None:
     renderer.finish()
 
 
-def largest_picture() -> bytes:
-    written = BytesIO()
-    Image.new("RGB", (LONGEST_SIDE, MOST_PIXELS // LONGEST_SIDE)).save(written, "PNG")
-    return written.getvalue()
-
-
 @pytest.mark.parametrize(
     ("seconds", "kinds", "function"),
     [
@@ -79,7 +73,9 @@ def test_the_longest_text_has_its_bound(seconds: float, kinds: list[str], functi
 
 
 def test_the_largest_picture_has_its_bound() -> None:
-    content = largest_picture()
+    written = BytesIO()
+    Image.new("RGB", (LONGEST_SIDE, MOST_PIXELS // LONGEST_SIDE)).save(written, "PNG")
+    content = written.getvalue()
     assert taken(lambda: read_picture(content)) < 1 * ROOM
 
 

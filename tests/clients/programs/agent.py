@@ -46,17 +46,13 @@ def result_in(message: Json) -> str | None:
     return text_in(results[-1].get("content")) if results else None
 
 
-def tool_for(body: Json) -> str | None:
-    names = {(tool.get("function") or tool).get("name") for tool in body.get("tools") or ()}
-    return next((name for name in ARGUMENTS if name in names), None)
-
-
 def answer_to(body: Json) -> tuple[str, str | None]:
     """The text, and the name of the tool that is asked for."""
     results = [result for message in body["messages"] if (result := result_in(message)) is not None]
     if results:
         return f"The tool said: {results[-1]}", None
-    tool = tool_for(body)
+    names = {(tool.get("function") or tool).get("name") for tool in body.get("tools") or ()}
+    tool = next((name for name in ARGUMENTS if name in names), None)
     said = [text_in(message.get("content")) for message in body["messages"] if message["role"] == "user"]
     if asked := FILE.search(said[-1]):
         return f"{asked[1]}\n```\n{asked[2]}\n```\n", None
