@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.jobs import forget_deleted_chats
 from app.models.base import utcnow
@@ -12,9 +11,8 @@ from app.models.catalog.setting import Setting
 from app.models.chat.chat import TEMPORARY_TITLE, Chat, Message
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
+from tests.support import Database
 from tests.support.people import heard
-
-Database = scoped_session[Session]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.audit import audit
@@ -13,11 +12,10 @@ from app.models.chat.chat import Message
 from app.models.identity.api_key import ApiKey
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import Database, people
 from tests.support.people import CREDIT, Heard, heard
 from tests.support.provider_server import ProviderServer
 
-Database = scoped_session[Session]
 DOWN, UPSTREAM = "gpt [[fault:503]]", "claude-at-its-vendor"
 
 
