@@ -35,6 +35,7 @@ from app.web import form_errors
 from app.web.access import KeyMayNot, NotSignedIn, is_guest
 from app.web.checkout_limits import note_wrong_code
 from app.web.conflicts import conflict_text
+from app.web.gate import say_what_is_left
 from app.web.guest_session import for_guests
 from app.web.rate_limits import LimitUnknown
 from app.web.refusals import FOR_MANAGERS, REFUSALS, text_for_guests, text_for_members, text_of
@@ -279,12 +280,6 @@ def wants_json() -> bool:
         return True
     best = request.accept_mimetypes.best_match(["text/html", "application/json", "application/problem+json"])
     return best is not None and best != "text/html"
-
-
-def say_what_is_left(response: Response) -> Response:
-    if "available_nanos" in g and current_user.is_authenticated:
-        response.headers["X-Credits-Remaining"] = credits_string(g.available_nanos)
-    return response
 
 
 AWAY_ERRORS = (OperationalError, NoConnection)

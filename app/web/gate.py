@@ -1,15 +1,17 @@
 """The gate: `@requires_tokens` guards every route that spends."""
 
 from collections.abc import Callable
-from functools import wraps
+from contextlib import suppress
+from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 from flask import Response, g, make_response
 from flask_login import current_user
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
 from app.jobs import JobName, enqueue
-from app.models.base import utcnow
+from app.models.base import credits_string, utcnow
 from app.models.metering.account_state import AccountState
 from app.models.metering.gate_checks import check_account
 from app.models.metering.key_limit import spendable
@@ -54,7 +56,7 @@ def requires_tokens(view: View) -> View:
         check_presence()
         now = utcnow()
         account_state = load_account_state(current_user.account_id, now, read=current_user.account_state)
-        g.available_nanos = spendable(account_state, current_user, now)
+        g.left_at_gate = partial(spendable, account_state, current_user._get_current_object(), now)
         check_account(account_state, current_user)
         try:
             return make_response(view(*args, **kwargs))
@@ -65,3 +67,12 @@ def requires_tokens(view: View) -> View:
 
     gated.is_gated = True  # type: ignore[attr-defined]
     return cast(View, gated)
+
+
+def say_what_is_left(response: Response) -> Response:
+    """After a gated request: by its reservation, else as it was at the gate; limits are summed up only then."""
+    if "left_at_gate" in g and current_user.is_authenticated:
+        with suppress(SQLAlchemyError):
+            left = g.available_nanos if "available_nanos" in g else g.left_at_gate()
+            response.headers["X-Credits-Remaining"] = credits_string(left)
+    return response
