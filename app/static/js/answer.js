@@ -123,11 +123,9 @@ export class Answer {
 
   /* Why it ended, where it did not just end; and the way on. */
   showNote({ note, can_go_on: canGoOn }) {
-    const box = document.createElement("div");
-    box.className = "answer-note";
-    box.dataset.note = "";
-    box.innerHTML = `<p></p>${canGoOn ? "<button class='button button-small' type='button' data-go-on>Continue</button> <span class='estimate' data-go-on-price></span>" : ""}`;
+    const box = fresh("note-template").firstElementChild;
     box.firstChild.textContent = note;
+    if (!canGoOn) box.replaceChildren(box.firstChild);
     this.article.append(box);
   }
 
@@ -154,11 +152,8 @@ export class Answer {
 
   showProblem({ code, detail }) {
     if (code === "stopped") return this.remark("problem", "You stopped this answer.");
-    const box = document.createElement("div");
-    box.className = "answer-problem";
-    box.dataset.problem = "";
-    box.innerHTML = `<p></p><button class='button button-small' type='button' ${this.makesImages ? "data-ask-again" : "data-regenerate"}>Try again</button>`;
-    box.firstChild.textContent = detail || "The answer was cut off. You were not charged, and the text so far is kept.";
+    const box = fresh(this.makesImages ? "image-problem-template" : "problem-template").firstElementChild;
+    if (detail) box.firstChild.textContent = detail;
     this.article.append(box);
   }
 

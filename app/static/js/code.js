@@ -9,6 +9,7 @@ fetch(SPRITE).then((response) => response.text()).then((text) => {
   place.hidden = true;
   place.innerHTML = text.replaceAll(' id="', ' id="icon-');
   document.body.append(place);
+  for (const template of document.querySelectorAll("template")) template.innerHTML = template.innerHTML.replaceAll(`${SPRITE}#`, "#icon-");
   isInPage = true;
 }).catch(() => {});
 
