@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
+from tests.support.accessibility import too_wide
 from tests.support.crowding import patient
 from tests.support.people import CREDIT
 from tests.support.pictures import png
@@ -95,6 +96,13 @@ def test_out_of_credits_is_said_in_place_with_ways_on_and_the_message_is_kept(
     for way in ("Buy credits", "Change plan"):
         expect(bob.refusal.get_by_role("link", name=way, exact=True)).to_be_visible()
     expect(bob.refusal.get_by_role("button", name=re.compile("Send with|model"))).to_have_count(0)
+    bob.page.set_viewport_size({"width": 360, "height": 640})
+    bob.page.get_by_role("button", name=re.compile("^Model:")).click()
+    bob.page.get_by_role("searchbox", name="Search models").click()
+    bob.page.keyboard.press("Escape")
+    bob.message.fill("https://example.com/" + "x" * 80)
+    assert too_wide(bob.page) == 0
+    bob.message.fill("Is anybody there?")
     expect(bob.questions).to_have_count(0)
     for _ in range(2):
         expect(bob.message).to_have_value("Is anybody there?")
