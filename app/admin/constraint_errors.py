@@ -16,7 +16,7 @@ RULES = {
     "one_default": (None, "There is already a default plan."),
     "price_positive": ("price_cents", "A pack needs a price."),
     "sizes_positive": ("context_window", "Sizes must be above 0."),
-    "hours_of_a_day": ("from_minute", "Use minutes of the day from 0 to 1,440."),
+    "hours_of_a_day": ("from_minute", "Use times from 0:00 to 24:00."),
     "uq_model_prices": ("effective_from", "This model already has a price from that moment."),
 }
 NEGATIVE = re.compile(r"ck_[a-z]+_(\w+)_not_negative")

@@ -1,5 +1,6 @@
 """Forms of one row, with fields in the units of people: dollars, percent, credits, lines of text, names of models."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,7 +15,7 @@ from wtforms.widgets import DateTimeLocalInput
 
 from app.models.base import NANOS_PER_CREDIT
 from app.models.catalog.currency import decimals, step
-from app.models.catalog.price_schedule import DAYS, EVERY_DAY
+from app.models.catalog.price_schedule import DAYS, EVERY_DAY, WHOLE_DAY
 from app.models.catalog.worth import currency
 from app.web.numbers import LARGEST_STORED, exact
 
@@ -168,6 +169,20 @@ def weekday_typed(text: str) -> str:
     if name not in DAYS:
         raise ValueError(f"{text} is not a day of the week. Write them like Mon, Tue.")
     return str(DAYS.index(name) + 1)
+
+
+class TimeOfDay(Typed):
+    """A time of the day, typed as "22:30", kept in minutes; the day ends at 24:00."""
+
+    def written(self) -> str:
+        return f"{self.data // 60:02}:{self.data % 60:02}"
+
+    def read(self, text: str) -> int:
+        typed = re.fullmatch(r"(\d{1,2}):([0-5]\d)", text, re.ASCII)
+        minutes = int(typed[1]) * 60 + int(typed[2]) if typed else WHOLE_DAY + 1
+        if minutes > WHOLE_DAY:
+            raise ValueError("Enter a time, such as 8:30 or 24:00.")
+        return minutes
 
 
 class Dates(Typed):

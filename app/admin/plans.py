@@ -7,6 +7,7 @@ from flask import jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from markupsafe import escape
+from sqlalchemy import inspect
 
 from app.admin.access import owners_only
 from app.admin.bulk_retirement import BulkRetire
@@ -18,6 +19,7 @@ from app.admin.plan_impact import accounts_on, consequences, default_plan, pack_
 from app.admin.worth_preview import pack_words, plan_words, typed_figures
 from app.extensions import db
 from app.jobs import JobName, enqueue
+from app.models.base import utcnow
 from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode
@@ -274,6 +276,8 @@ def check_sale(plan: Plan) -> None:
     check_least("sale_price_cents", cents)
     if plan.sale_ends_at is None:
         raise FieldError("sale_ends_at", "Enter when the sale ends.")
+    if inspect(plan).attrs.sale_ends_at.history.added and plan.sale_ends_at <= utcnow():
+        raise FieldError("sale_ends_at", "This has already passed.")
     if cents >= plan.price_cents:
         raise FieldError("sale_price_cents", "The sale price must be below the price.")
     if not is_above_floor(plan.period_nanos, cents, plan.surcharge_cents):

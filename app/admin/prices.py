@@ -24,6 +24,7 @@ from app.admin.form_fields import (
     Moment,
     Required,
     RowForm,
+    TimeOfDay,
     Weekdays,
     choices_of,
 )
@@ -82,14 +83,14 @@ class PriceForm(RowForm):
     long_cache_write_5m_nanos = per_million_tokens("Cache write, 5 min")
     long_cache_write_1h_nanos = per_million_tokens("Cache write, 1 h")
     long_output_nanos = per_million_tokens("Output")
-    from_minute = Count("From minute of the day", default=0, highest=WHOLE_DAY, validators=[Required()])
-    until_minute = Count("Until minute of the day", default=WHOLE_DAY, highest=WHOLE_DAY, validators=[Required()])
+    from_minute = TimeOfDay("From", default=0, validators=[Required()])
+    until_minute = TimeOfDay("Until", default=WHOLE_DAY, validators=[Required()], description="24:00 is midnight.")
     weekdays = Weekdays("On these days", description="Such as Mon, Tue. Empty: every day.")
     excepted_dates = Dates("Except on", description="Dates such as 2027-01-01, separated by spaces.")
     zone = StringField(
         "Time zone",
         default="UTC",
-        description="Such as Asia/Shanghai. Days and minutes follow it.",
+        description="Such as Asia/Shanghai. Days and times follow it.",
     )
 
 
@@ -248,7 +249,9 @@ def check_times(price: ModelPrice) -> None:
     except (ValueError, OSError, ZoneInfoNotFoundError):
         raise FieldError("zone", "Unknown time zone. Use a name such as Asia/Shanghai.") from None
     if price.from_minute >= price.until_minute:
-        raise FieldError("until_minute", "The end must be after the start.")
+        raise FieldError(
+            "until_minute", "The end must be after the start. For a night, save two: until 24:00, and from 0:00."
+        )
 
 
 def copy_siblings(form: PriceForm, price: ModelPrice) -> None:

@@ -241,6 +241,8 @@ def test_a_sale_price_is_held_to_the_floor_and_shown_with_its_end(owner: AdminCl
     below = owner.fill(path, sale_price_cents="9.99", sale_ends_at="2100-01-02T00:00")
     assert (below.status_code, "real margin of -0.11%" in below.text) == (422, True)
     assert owner.fill(path, sale_price_cents="15").status_code == 422
+    over = owner.fill(path, sale_price_cents="15", sale_ends_at="2020-01-02T00:00")
+    assert (over.status_code, "already passed" in at_field(over.text, "sale_ends_at")) == (422, True)
     assert owner.fill(path, sale_price_cents="15", sale_ends_at="2100-01-02T00:00").status_code == 302
     assert "$20 afterwards. Subscribe before 1 January 2100 to keep this price." in owner.get("/pricing").text
 

@@ -145,10 +145,12 @@ def test_a_provider_cannot_name_what_is_no_key_or_address(
 def test_a_price_holds_on_the_days_that_are_chosen(owner: AdminClient, priced: ModelPrice, session: Database) -> None:
     days = {"weekdays": "Fri, monday", "excepted_dates": "2027-01-01, 2026-12-25", "zone": "Asia/Shanghai"}
     assert (
-        owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", from_minute="60", **days).status_code == 302
+        owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", from_minute="1:00", **days).status_code
+        == 302
     )
     new = prices(session, priced.model_id)[1]
     assert (new.weekdays, new.excepted_dates, new.zone) == ("15", "2026-12-25 2027-01-01", "Asia/Shanghai")
+    assert (new.from_minute, owner.form(f"/admin/price/edit/?id={new.id}")["from_minute"]) == (60, "01:00")
     page = owner.get("/admin/price/").text
     assert "01:00 to 24:00 Asia/Shanghai on Mon, Fri, but not on 2 dates" in page
 
@@ -157,6 +159,9 @@ def test_a_price_holds_on_the_days_that_are_chosen(owner: AdminClient, priced: M
     "wrong",
     [
         {"zone": "Peking"},
+        {"from_minute": "25:00"},
+        {"from_minute": "60"},
+        {"from_minute": "22:00", "until_minute": "6:00"},
         {"weekdays": "Moonday, Foo"},
         {"zone": "../etc/passwd"},
         {"excepted_dates": "1 May"},
