@@ -1,7 +1,5 @@
 """`make bench`: every measurement, one after another, and docs/bench.md; arguments choose some by name."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -3,8 +3,6 @@
 `sdk` iterates the openai SDK's chunks; `raw` passes the lines on; both under gunicorn's gthread as Tollgate is.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """The bare route for webhooks: Stripe's package verifies, one statement inserts, and that is all."""
 
-from __future__ import annotations
-
 import os
 from queue import LifoQueue
 from typing import Any

@@ -1,7 +1,5 @@
 """10: the chat page in a real browser: what it weighs, when it can be used, and when words are on the screen."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@
 {"seconds", "refused"} as JSON; PER_SECOND 0 is as fast as they are taken.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import hmac

@@ -1,7 +1,5 @@
 """11: the gateway's three formats and the chat's own, asked in turns: what each adds to the first token."""
 
-from __future__ import annotations
-
 from statistics import median
 
 from bench.environment import QUESTION, Request, Target, load, stage

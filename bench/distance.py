@@ -3,8 +3,6 @@
 With BENCH_BEFORE, the folder of another checkout, that build is measured in turns with this one.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What the measurements run on: PostgreSQL, Redis, a provider, Tollgate and the proxies, each a process on loopback."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

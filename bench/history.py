@@ -3,8 +3,6 @@
 HISTORY_CALLS=100000000 python -m bench history: as many calls as that, which takes 40 GB of disk and an hour.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

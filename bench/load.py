@@ -5,8 +5,6 @@
 -> {"seconds", "first_token_ms": [...], "gap_ms": [...], "done", "failed"}
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys

@@ -1,7 +1,5 @@
 """What all parts of the bench agree on."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The peers, where their packages install: LiteLLM's proxy without a database, and Portkey's gateway."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import shutil

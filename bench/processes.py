@@ -1,7 +1,5 @@
 """What processes cost, read from the kernel: CPU time and memory of a process and of all that it started."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@
 `... check` prints {"lost", "twice", "unexplained", "unfinished", "slowest_ms"} once they were delivered.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections import Counter

@@ -1,7 +1,5 @@
 """docs/bench.md: what was measured, on what, and whether it reached what was wanted."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess

@@ -1,7 +1,5 @@
 """BENCH 4: reserve and settle from Python, against the very same statements in pgbench."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

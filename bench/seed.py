@@ -1,7 +1,5 @@
 """The bench's account: rich, without limits, with chats; prints `{"key", "chats"}`. Run once after the seed."""
 
-from __future__ import annotations
-
 import json
 import sys
 

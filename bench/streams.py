@@ -1,7 +1,5 @@
 """BENCH 1, 2, 3, 7 and 8: streams through Tollgate, bare proxies and peers, in turns."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable
 from statistics import median, quantiles

@@ -1,7 +1,5 @@
 """BENCH 6: webhooks stored per second against a bare route, how soon they are applied, and 10,000 of them shuffled."""
 
-from __future__ import annotations
-
 import json
 import random
 import subprocess

@@ -4,8 +4,6 @@ A pin's age is that of its line in git: since when we have had this version. OSV
 (https://ossf.github.io/osv-schema/): a zip or a folder of JSON files, or one such file; docs/security.md says more.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -59,7 +57,7 @@ class Advisories:
     holes: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, where: Path, pinned: dict[str, str]) -> Advisories:
+    def read(cls, where: Path, pinned: dict[str, str]) -> "Advisories":
         """Unreadable where there is nothing there, or it is no advisory."""
         advisories = cls(pinned)
         for name, text in texts(where):

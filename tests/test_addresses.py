@@ -1,7 +1,5 @@
 """Addresses of databases, Redis and mail servers as platforms give them, tried against real servers."""
 
-from __future__ import annotations
-
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator, Mapping

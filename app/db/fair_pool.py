@@ -4,8 +4,6 @@ SQLAlchemy's wakes who has waited longest, and lets whoever is quickest take the
 often somebody who came just now, and some wait until their time is up.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 

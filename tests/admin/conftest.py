@@ -1,7 +1,5 @@
 """Signed-in people at the door of the admin: an owner, a support, and ada who is neither."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from typing import Any

@@ -1,7 +1,5 @@
 """What an admin does for an account, a payment, an event, a job: done once, recorded, explained where it cannot be."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

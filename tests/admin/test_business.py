@@ -1,7 +1,5 @@
 """The founder's figures by plan and pack, against the days before; the search over everything; rows retired at once."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """The overview's figures: the same as the audit's, whether the calls are added up or not."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The lab in the admin: a run from its form to its figures, kept, compared, repeated, cancelled, made into drafts."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Newer data that disagrees waits in the admin with both figures; a click accepts or dismisses it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime

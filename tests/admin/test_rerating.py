@@ -1,7 +1,5 @@
 """The page of wrong prices: the preview, the click, and the receipt that says so."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

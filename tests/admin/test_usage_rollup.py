@@ -1,7 +1,5 @@
 """Calls are added up as they end: each once, whatever happens meanwhile, and read as if they were not added up."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Documents over HTTP in this process: ada with a key, and a provider on loopback."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """What must hold after any fault: the check that every test of this folder ends with."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """All that Tollgate runs on, as processes that may be killed: gunicorn, worker, clock, database, Redis, Stripe."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """People who ask while things break, and a pulse that is felt throughout."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter

@@ -1,7 +1,5 @@
 """Faults that pass: each is there while its block runs, and mended after it."""
 
-from __future__ import annotations
-
 import os
 import resource
 from collections.abc import Callable, Iterator

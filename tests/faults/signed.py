@@ -1,7 +1,5 @@
 """Webhooks that are signed as Stripe signs them."""
 
-from __future__ import annotations
-
 import json
 import time
 

@@ -4,8 +4,6 @@ From the environment: MINUTES (60, for all databases together), EVENTS (1000), H
 each way to PostgreSQL), SEED (1), DATABASES ("sqlite postgresql").
 """
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

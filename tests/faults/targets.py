@@ -1,7 +1,5 @@
 """Who may be killed: every kind of process, with kill -9, and started again as a supervisor would."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from tests.faults.environment import Stage

@@ -1,7 +1,5 @@
 """Providers that misbehave, readers that never read, and a Stripe that drops, forbids, repeats and reorders."""
 
-from __future__ import annotations
-
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor

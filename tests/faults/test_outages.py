@@ -1,7 +1,5 @@
 """Databases and Redis that are lost, crash, are full, locked or out of connections, and schemas that change."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Processes killed at each step of a chat and of a purchase, and at random under load."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """SQLite that is locked by another process, and a disk that is full."""
 
-from __future__ import annotations
-
 import sqlite3
 import threading
 from contextlib import closing

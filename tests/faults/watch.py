@@ -1,7 +1,5 @@
 """What is looked at all the time while things break: how long calls and events stay open, and memory."""
 
-from __future__ import annotations
-
 import threading
 import time
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Calls that are reserved and settled, in any order and with any usage."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule

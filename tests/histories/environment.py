@@ -1,7 +1,5 @@
 """The account that a history is about, its clock, and what must be so after each step."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """billing-rules.md as plain arithmetic on integers: what every figure of one personal account must be."""
 
-from __future__ import annotations
-
 from calendar import monthrange
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta

@@ -1,7 +1,5 @@
 """Plans that are chosen, subscribed to, renewed, paid late, grown and ended, as Stripe would tell it."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from hypothesis import strategies as st

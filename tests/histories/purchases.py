@@ -1,7 +1,5 @@
 """Packs that are bought, by hand and by auto-recharge, refunds and disputes of any payment."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule

@@ -1,7 +1,5 @@
 """What the oracle keeps of one account: plans, calls, sales, and the owner's settings."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 

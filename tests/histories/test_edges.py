@@ -1,7 +1,5 @@
 """Calls that run while a day, a month or a clock turns over: whose allowance pays, and which day's use it is."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

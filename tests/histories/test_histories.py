@@ -4,8 +4,6 @@
 difference is enough, whatever led to it.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 

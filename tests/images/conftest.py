@@ -1,7 +1,5 @@
 """Images over HTTP in this process: ada with a key, and a painter on loopback that is OpenAI's and Google's."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

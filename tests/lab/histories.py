@@ -1,7 +1,5 @@
 """Random histories by the live functions: accounts that call, are refused, buy, are refilled, refunded and moved."""
 
-from __future__ import annotations
-
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """The breaker in the lab, side by side: what trips on one alone, how long that lasts, and what is learned."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """The replay: with nothing changed it is the record to the nano; with something changed it is what a live copy does."""
 
-from __future__ import annotations
-
 import os
 from datetime import UTC, date, datetime
 from typing import Any

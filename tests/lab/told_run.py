@@ -1,7 +1,5 @@
 """A run of the lab that tells of each account what it enters and ends with."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +14,7 @@ from app.lab.scenario import Scenario, terms_of
 class ToldAccount(AccountRun):
     """Tells of each entry that would stand, and what the account ends with."""
 
-    def __init__(self, run: Run, past: Past, told: Told) -> None:
+    def __init__(self, run: Run, past: Past, told: "Told") -> None:
         super().__init__(run, past)
         self.told = told
 
@@ -32,7 +30,7 @@ class ToldAccount(AccountRun):
 
 
 class ToldRun(Run):
-    told: Told
+    told: "Told"
 
     def account(self, past: Past, rows: Iterable[Any]) -> None:
         one = ToldAccount(self, past, self.told)
@@ -49,7 +47,7 @@ class Told:
         self.entries: dict[int, list[Any]] = defaultdict(list)
         self.balances: dict[int, tuple[int, int]] = {}
 
-    def run(self) -> Told:
+    def run(self) -> "Told":
         run = ToldRun(self.scenario, terms_of(self.scenario), self.report)
         run.told = self
         last = 0

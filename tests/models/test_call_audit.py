@@ -1,7 +1,5 @@
 """The audit of calls: a sold price stands, and whatever a row says that its buckets and price do not is named."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any

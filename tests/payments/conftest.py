@@ -1,7 +1,5 @@
 """The app with the sandbox as its Stripe, every call between them held to the contract."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

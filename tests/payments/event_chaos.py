@@ -1,7 +1,5 @@
 """One customer's life with money, told to the app in any order, twice, late, and by processes that die."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

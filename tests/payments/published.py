@@ -1,7 +1,5 @@
 """What Stripe knows of our plans and packs, told once a test process: it would take most tests longer than all else."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from typing import Any
 

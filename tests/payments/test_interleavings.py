@@ -1,7 +1,5 @@
 """Whatever is doubled, shuffled, late, broken off or repeated: the same ledger and the same rows in the end."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """kill -9 at each step of a purchase, an event, a recharge, a refund, a change: nothing lost, nothing twice."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import count
 from typing import Any

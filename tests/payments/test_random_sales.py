@@ -1,7 +1,5 @@
 """Random codes, tiers, purchases, upgrades, refunds: credits are what the rule says, never sold below the floor."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A price that was wrong: what was too much comes back, once, whatever kills the work; what was too little is ours."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """Two machines on two loopback addresses: each a web process and a worker, over one PgBouncer and one Redis."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """The primary is killed while eight people send: nothing is lost, nothing is done twice, and a pause in words ends."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

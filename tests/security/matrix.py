@@ -7,8 +7,6 @@ column of `ROLES`, or of `ADMIN_ROLES` under /admin, is one sign:
     x  forbidden, or without a form token             0  not found      !  our fault, which no row may have
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing

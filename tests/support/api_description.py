@@ -1,7 +1,5 @@
 """Holds every answer of the API, in whichever test, against the API's own description."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Small PDF and office files with the text that they are given, and harmless ones that would cost a reader much."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 from collections.abc import Sequence

@@ -6,8 +6,6 @@ is that one. It forks twice for each request: a fork runs the command as Python 
 a small one between waits for its end and tells the test. Each ends when the one above it does.
 """
 
-from __future__ import annotations
-
 import atexit
 import gc
 import importlib

@@ -5,8 +5,6 @@ asked for), "address", "filtered", "none", "broken" (bytes that are no image), "
 "hang". While `may_answer` is cleared it draws.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json

@@ -3,8 +3,6 @@
 Firefox is spoken to by Marionette, WebKit by WebKitWebDriver: two ways to send the commands of W3C's WebDriver.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Two PostgreSQL under Patroni, one the synchronous standby of the other; etcd; HAProxy, which leads to the primary."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

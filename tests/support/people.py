@@ -1,7 +1,5 @@
 """The people of the tests and what they talk to: ada pays, bob is broke, eve must never see ada's things."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

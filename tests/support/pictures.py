@@ -1,7 +1,5 @@
 """Small images that can be attached: a PNG that is whole, the head of a JPEG, and one to look at."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 

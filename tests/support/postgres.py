@@ -1,7 +1,5 @@
 """A real PostgreSQL of the test's own: the machine's if it has one, else the one in a wheel."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import pwd
@@ -62,7 +60,7 @@ def unprivileged_user() -> str | None:
 class PostgresServer:
     """One server on a loopback port that stays the same over `kill` and `start`."""
 
-    def __init__(self, *, durable: bool = False, copied_from: PostgresServer | None = None) -> None:
+    def __init__(self, *, durable: bool = False, copied_from: "PostgresServer | None" = None) -> None:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="tollgate-postgres-", dir=None if durable else roomy()))
         self.process: subprocess.Popen[bytes] | None = None
@@ -85,7 +83,7 @@ class PostgresServer:
             )
         self._await_answer()
 
-    def standby(self) -> PostgresServer:
+    def standby(self) -> "PostgresServer":
         """A streaming copy of this server, which has started."""
         copy = PostgresServer(copied_from=self)
         copy.start()
@@ -167,7 +165,7 @@ class PostgresServer:
     def log(self) -> Path:
         return self.folder / "postgres.log"
 
-    def _prepare(self, source: PostgresServer | None) -> None:
+    def _prepare(self, source: "PostgresServer | None") -> None:
         if self._user:
             uid, gid = (int(part) for part in self._user.split(":"))
             os.chown(self.folder, uid, gid)

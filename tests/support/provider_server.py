@@ -5,8 +5,6 @@ How it answers is a `Script`: the server's own, then what `POST /_control` set, 
 or the model's name (`[[fault:cut after=3]]`, `[[tokens=500 delay=0.01]]`). `GET /_control` tells what was asked.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

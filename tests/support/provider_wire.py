@@ -1,7 +1,5 @@
 """What the local provider says: answers in OpenAI's and in Anthropic's wire format, whole or spoilt on request."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -63,7 +61,7 @@ class Script:
     pieces: int = 0
     """Size of the pieces that a replayed body is sent in; 0 = one piece."""
 
-    def told(self, text: str) -> Script:
+    def told(self, text: str) -> "Script":
         """This script with the markers found in `text`."""
         changes: dict[str, Any] = {}
         for marker in MARKER.findall(text):
@@ -72,7 +70,7 @@ class Script:
                 changes[key] = value.replace("_", " ") if key == "text" else value
         return self.changed(changes)
 
-    def changed(self, changes: dict[str, Any]) -> Script:
+    def changed(self, changes: dict[str, Any]) -> "Script":
         """This script with these fields, given as text or as what they are; unknown ones are passed over."""
         kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(self)}
         return replace(self, **{key: kinds[key](value) for key, value in changes.items() if key in kinds})
@@ -120,7 +118,7 @@ class Answer:
     input_tokens: int
 
     @classmethod
-    def made(cls, script: Script, request: Request) -> Answer:
+    def made(cls, script: Script, request: Request) -> "Answer":
         pieces = [f"word{number} " for number in range(script.tokens)]
         if script.text:
             pieces = [script.text[start : start + 4] for start in range(0, len(script.text), 4)]

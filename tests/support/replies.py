@@ -1,7 +1,5 @@
 """Asking a provider in tests, and what came of it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from app.providers.base import Prompt, PromptMessage, ProviderError, Reply, TokenUsage

@@ -4,8 +4,6 @@ The product runs as processes over a database of its own, with sandbox payments 
 through it: each page at a desktop, on a phone, and in the dark.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 import tempfile

@@ -3,8 +3,6 @@
 A process that dies before a step is, for all others, as one that died after the step before.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import warnings

@@ -1,7 +1,5 @@
 """An address that cannot be reached."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 from collections.abc import Iterator
