@@ -66,19 +66,19 @@ def start(currency: str, rate: int, **answers: Any) -> None:
         raise click.BadParameter("must have 1 to 60 characters.", param_hint="--name")
     try:
         choose_currency(currency, rate)
-        offer = write_offer(Answers(name, price, margin, answers["free"]))
+        free, plan, packs = write_offer(Answers(name, price, margin, answers["free"]))
     except (PricingError, InvalidRequest) as fault:
         raise click.ClickException(str(fault)) from fault
     db.session.commit()
-    enqueue(JobName.PUBLISH_PLAN, offer.plan.id)
-    for pack in offer.packs:
+    enqueue(JobName.PUBLISH_PLAN, plan.id)
+    for pack in packs:
         enqueue(JobName.PUBLISH_PACK, pack.id)
-    click.echo(f"{offer.free.name}: {credits_text(offer.free.allowance_nanos)} a month.")
+    click.echo(f"{free.name}: {credits_text(free.allowance_nanos)} a month.")
     if price:
-        click.echo(f"{name}: {money_text(price)} a month, {credits_text(offer.plan.allowance_nanos)}.")
-    for pack in offer.packs:
+        click.echo(f"{name}: {money_text(price)} a month, {credits_text(plan.allowance_nanos)}.")
+    for pack in packs:
         gives = f"{credits_text(pack.worth_nanos)}, margin {percent(margin)}"
         click.echo(f"{pack.name}: {money_text(pack.price_cents)}, {gives}.")
-    for line in lines_of(months_of(offer.plan, offer.packs[0], offer.free)):
+    for line in lines_of(months_of(plan, packs[0], free)):
         click.echo(line)
     click.echo("Next: see /pricing; change anything under /admin/plan/.")

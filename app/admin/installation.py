@@ -18,11 +18,7 @@ def alarms() -> Iterator[str]:
         yield "No email is sent, since MAIL_URL isn't set: nobody can confirm an email or reset a password."
     if config["STRIPE_SECRET_KEY"] and not config["STRIPE_WEBHOOK_SECRETS"]:
         yield "Stripe's events are refused, since STRIPE_WEBHOOK_SECRET isn't set: payments may not be credited."
-    if lost := mails_given_up():
-        yield f"{lost} email{'s' if lost > 1 else ''} couldn't be sent in two days. Check MAIL_URL and MAIL_FROM."
-
-
-def mails_given_up() -> int:
     lately = OutgoingMail.created_at > utcnow() - timedelta(days=2)
-    lost = OutgoingMail.is_unsent(), OutgoingMail.attempts >= OutgoingMail.RETRIES.most, lately
-    return db.session.scalar(select(func.count()).select_from(OutgoingMail).where(*lost)) or 0
+    given_up = OutgoingMail.is_unsent(), OutgoingMail.attempts >= OutgoingMail.RETRIES.most, lately
+    if lost := db.session.scalar(select(func.count()).select_from(OutgoingMail).where(*given_up)):
+        yield f"{lost} email{'s' if lost > 1 else ''} couldn't be sent in two days. Check MAIL_URL and MAIL_FROM."

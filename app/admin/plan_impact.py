@@ -1,6 +1,6 @@
 """Who is on a plan, and what a change of its status will do to them: said before it is saved."""
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge
@@ -14,20 +14,14 @@ def accounts_on(plan: Plan) -> int:
     return db.session.scalar(select(func.count()).where(Account.plan_id == plan.id)) or 0
 
 
-def subscriptions_on(plan: Plan) -> int:
-    running = Subscription.plan_id == plan.id, Subscription.is_running()
-    return db.session.scalar(select(func.count()).where(*running)) or 0
-
-
-def subscriptions_moving_to(plan: Plan) -> int:
-    """Those whose next period is to be on it."""
-    moving = Subscription.pending_plan_id == plan.id, Subscription.is_running()
-    return db.session.scalar(select(func.count()).where(*moving)) or 0
+def count_running(condition: ColumnElement[bool]) -> int:
+    return db.session.scalar(select(func.count()).where(condition, Subscription.is_running())) or 0
 
 
 def consequences(plan: Plan) -> list[tuple[str, str]]:
     """Who is on the plan now, and what each status means for them."""
-    count, subscribed, coming = accounts_on(plan), subscriptions_on(plan), subscriptions_moving_to(plan)
+    count, subscribed = accounts_on(plan), count_running(Subscription.plan_id == plan.id)
+    coming = count_running(Subscription.pending_plan_id == plan.id)
     if not count and not coming:
         return [("now", "Nobody is on it.")]
     recharging = len(AutoRecharge.acting(Account.plan_id == plan.id))

@@ -1,7 +1,6 @@
 """Settings of a person: name, address, password, browsers, keys, and the way out."""
 
 import secrets
-from dataclasses import dataclass
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -47,7 +46,7 @@ def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = 
         user=user,
         sessions=UserSession.live_of(user.id),
         own_session_id=browser.id if browser else None,
-        keys=[KeySpent(key, *spent.get(key.id, (0, 0))) for key in keys],
+        keys=[(key, *spent.get(key.id, (0, 0))) for key in keys],
         models=titles(),
         typed={section: request.form},
         new_key=new_key,
@@ -163,15 +162,6 @@ def delete_account() -> ResponseReturnValue:
         enqueue(JobName.ACCOUNT_CLOSED, account_id)
     flash("Your account has been deleted.", "good")
     return redirect(url_for("pages.index"))
-
-
-@dataclass(frozen=True, slots=True)
-class KeySpent:
-    """A key, and what its calls came to this month (UTC) and in all; running ones count as reserved."""
-
-    key: ApiKey
-    month: int
-    total: int
 
 
 def titles() -> dict[str, str]:

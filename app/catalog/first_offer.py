@@ -25,15 +25,9 @@ class Answers:
     free_credits: int
 
 
-@dataclass(frozen=True, slots=True)
-class FirstOffer:
-    free: Plan
-    plan: Plan
-    packs: list[CreditPack]
-
-
-def write_offer(answers: Answers) -> FirstOffer:
-    """Write them, and take everything else off sale: who has it keeps it. PricingError where a figure cannot be."""
+def write_offer(answers: Answers) -> tuple[Plan, Plan, list[CreditPack]]:
+    """Write (free plan, paid plan, packs), and take everything else off sale: who has it keeps it. PricingError where
+    a figure cannot be."""
     price = answers.price_cents or rounded_price(share(10 * DOLLAR, 1, unit_nanos()), currency())
     worth_of(price, 0, answers.margin_bps)
     if not can_be_charged(price):
@@ -56,7 +50,7 @@ def write_offer(answers: Answers) -> FirstOffer:
     ]
     db.session.add_all([plan, *packs])
     db.session.flush()
-    return FirstOffer(free, plan, packs)
+    return free, plan, packs
 
 
 def paid_plan(answers: Answers) -> Plan:

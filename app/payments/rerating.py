@@ -6,9 +6,7 @@ Killed anywhere it goes on where it was: an account is corrected whole, or not a
 import heapq
 import logging
 import time
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue
@@ -23,27 +21,19 @@ AT_A_TIME = 45.0
 """Seconds that a job corrects accounts for before it makes room for others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What an account's calls cost too much and too little."""
-
-    over: int
-    account_id: int
-    under: int
-    calls: int
-
-
 def look(rerating: Rerating) -> None:
     """Find what it would do, and keep that as its preview. The caller commits."""
     figures = {"calls": 0, "accounts": 0, "over_nanos": 0, "under_nanos": 0}
-    largest: list[tuple[int, int, int, int]] = []
+    largest: list[tuple[int, int, int, int]] = []  # over, account, under, calls
     for account_id, calls in groupby(corrected(rerating), key=lambda correction: correction.account_id):
-        effect = effect_of(account_id, calls)
-        figures["calls"] += effect.calls
-        figures["accounts"] += 1
-        figures["over_nanos"] += effect.over
-        figures["under_nanos"] += effect.under
-        heapq.heappush(largest, (effect.over, account_id, effect.under, effect.calls))
+        over = under = count = 0
+        for correction in calls:
+            over += correction.returned_nanos
+            under += correction.absorbed_nanos
+            count += 1
+        found = {"calls": count, "accounts": 1, "over_nanos": over, "under_nanos": under}
+        figures = {name: figures[name] + more for name, more in found.items()}
+        heapq.heappush(largest, (over, account_id, under, count))
         if len(largest) > LARGEST:
             heapq.heappop(largest)
     running, closed = rerating.accounts_running(), rerating.closed_accounts()
@@ -52,15 +42,6 @@ def look(rerating: Rerating) -> None:
     }  # fmt: skip
     if rerating.state == "new":
         rerating.state = "previewed"
-
-
-def effect_of(account_id: int, calls: Any) -> Effect:
-    over = under = count = 0
-    for correction in calls:
-        over += correction.returned_nanos
-        under += correction.absorbed_nanos
-        count += 1
-    return Effect(over, account_id, under, count)
 
 
 def apply(rerating: Rerating) -> None:
