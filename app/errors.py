@@ -246,7 +246,7 @@ def problem(status: int, code: str, detail: str, *, retry_after: int | None = No
     response = renderer()(status, code, detail, details)
     if retry_after:
         g.retry_after = response.headers.setdefault("Retry-After", str(retry_after))
-    if response.is_json and (again := should_retry(status, code)):
+    if response.is_json and (again := should_retry(status, code, details)):
         response.headers["X-Should-Retry"] = again
     return response
 

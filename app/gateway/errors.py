@@ -1,5 +1,6 @@
 """Errors in the form of each dialect, so that its SDK raises the right class with our text."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ PASSING = {
 }  # fmt: skip
 """What another try in a moment may find gone; all else is as it is until somebody acts."""
 
+HELD = {"member_limit_reached", "key_limit_reached", "own_limit_reached", "chat_budget_reached"}
 BUSY_SECONDS = 3
 OPENAI_TYPES = {401: "invalid_api_key", 402: "insufficient_quota", 403: "permission_error"}
 ANTHROPIC_TYPES = {
@@ -45,9 +47,14 @@ def is_anthropic() -> bool:
     return request.path.startswith("/v1/messages") or "anthropic-version" in request.headers
 
 
-def should_retry(status: int, code: str) -> str | None:
+def is_passing(code: str, details: Mapping[str, Any]) -> bool:
+    """Also a limit that running calls hold."""
+    return code in PASSING or (code in HELD and "reserved_nanos" in details)
+
+
+def should_retry(status: int, code: str, details: Mapping[str, Any]) -> str | None:
     """What `x-should-retry` says; None where the client knows best."""
-    return None if status == 500 else "true" if code in PASSING else "false"
+    return None if status == 500 else "true" if is_passing(code, details) else "false"
 
 
 def dialect_error(status: int, code: str, detail: str, details: dict[str, Any]) -> Response:
@@ -82,7 +89,7 @@ def shown(code: str, details: dict[str, Any]) -> Event:
 
 
 def openai_error(status: int, code: str, detail: str, fields: Event) -> Event:
-    kinds = OPENAI_TYPES | {429: "rate_limit_exceeded" if code in PASSING else "insufficient_quota"}
+    kinds = OPENAI_TYPES | {429: "rate_limit_exceeded" if is_passing(code, fields) else "insufficient_quota"}
     kind = kinds.get(status) or ("server_error" if status >= 500 else "invalid_request_error")
     field = fields.get("param") or next(iter(fields.get("errors") or ()), None)
     error = {**fields, "message": detail, "type": kind, "code": code, "param": field}

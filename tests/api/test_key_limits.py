@@ -61,6 +61,15 @@ def test_a_monthly_limit_shortens_the_answer_then_refuses_until_the_month_is_ove
         assert program.call("chat", max_tokens=300).status_code == 200
 
 
+def test_a_limit_that_running_calls_hold_is_there_again_in_a_moment(program: Program) -> None:
+    limit(total_limit_nanos=4 * CREDIT, scopes="read spend hold")
+    program.post("/api/reservations", {"operation": "poster", "ceiling_credits": "3"})
+    refused = program.call("chat", max_tokens=300)
+    assert (refused.status_code, refused.json["error"]["code"]) == (429, "key_limit_reached")
+    assert (refused.json["error"]["type"], refused.json["error"]["reserved_credits"]) == ("rate_limit_exceeded", "3")
+    assert (refused.headers["Retry-After"], refused.headers["X-Should-Retry"]) == ("10", "true")
+
+
 def test_a_total_limit_is_once_for_all(program: Program, provider: ProviderServer) -> None:
     provider.configure(tokens=300, input_tokens=40)
     limit(total_limit_nanos=5 * CREDIT)

@@ -98,8 +98,9 @@ def test_the_call_that_reaches_the_limit_is_shortened_to_it_and_the_last(team: T
 def test_running_calls_reach_the_limit_as_well(team: Team) -> None:
     running = team.begin()
     assert 9 * CREDIT < team.used == running.ceiling <= 10 * CREDIT
-    with pytest.raises(Refusal, match="member_limit_reached"):
+    with pytest.raises(Refusal, match="member_limit_reached") as refused:
         team.begin()
+    assert (refused.value.retry_after, refused.value.details["reserved"]) == (10, running.ceiling)
     receipt = reservations.settle(running, ANSWER, "done")
     assert receipt
     assert (running.available, receipt.available) == (10 * CREDIT - running.ceiling, 10 * CREDIT - COST)

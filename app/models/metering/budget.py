@@ -37,7 +37,8 @@ def budgets(actor: Actor, chat: ChatBudget | None, at: datetime) -> list[Spendin
     if chat is not None:
         with at_once() as connection:
             [used] = OF_CHAT.one(connection, {"chat": chat.chat_id})
-        held.append(SpendingLimit("chat_budget_reached", chat.nanos, int(used), details=way_out("chat")))
+        about: Any = {"details": way_out("chat"), "counts": {"chat_id": chat.chat_id}}
+        held.append(SpendingLimit("chat_budget_reached", chat.nanos, int(used), **about))
     if own := own_limit(actor, at):
         held.append(own)
     return held
@@ -50,7 +51,8 @@ def own_limit(person: Actor | Membership, at: datetime) -> SpendingLimit | None:
         return None
     begins, ends = period_of(period, at)
     used = spent_by(person.account_id, person.user_id, begins.date())
-    return SpendingLimit("own_limit_reached", limit, used, ends, details=way_out(period))
+    whose = {"account_id": person.account_id, "user_id": person.user_id}
+    return SpendingLimit("own_limit_reached", limit, used, ends, details=way_out(period), counts=whose)
 
 
 def way_out(period: str) -> dict[str, str]:

@@ -36,8 +36,8 @@ def key_limit(actor: Actor, at: datetime) -> SpendingLimit | None:
         for kind, limit, since, comes in spans:
             if limit is not None:
                 [used] = SPENT.one(connection, {"key": actor.api_key_id, "since": since})
-                kept = SpendingLimit("key_limit_reached", limit, int(used), details={"limit_kind": kind}, **comes)
-                known.append(kept)
+                comes |= {"details": {"limit_kind": kind}, "counts": {"api_key_id": actor.api_key_id}}
+                known.append(SpendingLimit("key_limit_reached", limit, int(used), **comes))
     return min(known, key=lambda one: one.limit - one.used, default=None)
 
 

@@ -43,8 +43,11 @@ def member_limit(account_state: AccountState, user_id: int, at: datetime) -> Spe
     if limit is None:
         return None
     limit += sum(nanos for nanos, _until in extras_on(extras, at.date()))
-    way_out, ends = {"way_out": "members"}, next_month(at)
-    return SpendingLimit("member_limit_reached", limit, int(used), ends, details=way_out, yields_to_balance=True)
+    about: Any = {
+        "details": {"way_out": "members"},
+        "counts": {"account_id": account_state.account_id, "user_id": user_id},
+    }
+    return SpendingLimit("member_limit_reached", limit, int(used), next_month(at), yields_to_balance=True, **about)
 
 
 def spent_by(account_id: int, user_id: int, first: date) -> int:
