@@ -27,12 +27,12 @@ class MessageEventsFromResponse:
 
     def __init__(self) -> None:
         self._stop = "end_turn"
-        self._told: set[Any] = set()
+        self._told: set[str] = set()
 
     def feed(self, event: Event) -> Iterator[Event]:
         kind, number, item = event["type"], event.get("output_index"), mapping(event.get("item"))
         if kind in DELTAS:
-            self._told.add(number)
+            self._told.add(str(number))
             self._stop = "refusal" if kind == "response.refusal.delta" else self._stop
             yield delta_of(number, *DELTAS[kind], event.get("delta"))
         elif kind == "response.output_item.added" and item.get("type") == "function_call":
@@ -52,7 +52,7 @@ class MessageEventsFromResponse:
         if item.get("type") == "reasoning" and item.get("encrypted_content"):
             sealed = f"{SEAL}:{item.get('id') or ''}:{item['encrypted_content']}"
             yield delta_of(number, "signature_delta", "signature", sealed)
-        elif item.get("type") == "function_call" and number not in self._told and item.get("arguments"):
+        elif item.get("type") == "function_call" and str(number) not in self._told and item.get("arguments"):
             yield delta_of(number, *DELTAS["response.function_call_arguments.delta"], item["arguments"])
 
 

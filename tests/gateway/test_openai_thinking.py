@@ -34,6 +34,7 @@ EVENTS: list[dict[str, Any]] = [
     {"type": "response.output_item.added", "output_index": 2, "item": {**CALL, "arguments": ""}},
     {"type": "response.function_call_arguments.delta", "output_index": 2, "delta": '{"at": 1'},
     {"type": "response.function_call_arguments.delta", "output_index": 2, "delta": "}"},
+    {"type": "response.function_call_arguments.delta", "output_index": [9], "delta": "no one's"},
     {"type": "response.output_item.done", "output_index": 2, "item": CALL},
     {"type": "response.output_item.added", "output_index": 3, "item": {**CALL, "call_id": "call_2", "arguments": ""}},
     {"type": "response.output_item.done", "output_index": 3, "item": {**CALL, "call_id": "call_2"}},
