@@ -31,8 +31,8 @@ def look(rerating: Rerating) -> None:
             over += correction.returned_nanos
             under += correction.absorbed_nanos
             count += 1
-        found = {"calls": count, "accounts": 1, "over_nanos": over, "under_nanos": under}
-        figures = {name: figures[name] + more for name, more in found.items()}
+        effect = {"calls": count, "accounts": 1, "over_nanos": over, "under_nanos": under}
+        figures = {name: figures[name] + more for name, more in effect.items()}
         heapq.heappush(largest, (over, account_id, under, count))
         if len(largest) > LARGEST:
             heapq.heappop(largest)
