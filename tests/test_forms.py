@@ -30,6 +30,7 @@ FILLED = {
     "/account/rename": {"name": "The ferry"},
     "/account/own-limit": {"limit_credits": "5", "period": "day"},
     "/settings/profile": {"name": "Ada"},
+    "/settings/prompts": {"prompt": "Be brief."},
     "/settings/instructions": {"system_prompt": "Answer in French."},
     "/support": {"message": "Where is the ferry?"},
     "/password/forgot": {"email": "ada@example.com"},

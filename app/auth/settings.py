@@ -15,6 +15,7 @@ from app.jobs import JobName, enqueue
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import checked_instructions
+from app.models.chat.prompts import checked_prompts
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import delete_person
@@ -81,10 +82,25 @@ def change_instructions() -> ResponseReturnValue:
     try:
         current_user.user.chat_instructions = checked_instructions(request.form.get("system_prompt", ""))
     except InvalidRequest as error:
-        errors = {name: [sentence(text) for text in texts] for name, texts in error.errors.items()}
-        return settings_page(errors, section="instructions"), 400
+        return refused(error, "instructions")
     db.session.commit()
     return done("Your instructions are saved.")
+
+
+@auth.post("/settings/prompts")
+def change_prompts() -> ResponseReturnValue:
+    """The texts that the person puts into messages; one that was emptied is gone."""
+    try:
+        current_user.user.prompts = checked_prompts(request.form.getlist("prompt"))
+    except InvalidRequest as error:
+        return refused(error, "prompts")
+    db.session.commit()
+    return done("Your prompts are saved.")
+
+
+def refused(error: InvalidRequest, section: str) -> ResponseReturnValue:
+    errors = {name: [sentence(text) for text in texts] for name, texts in error.errors.items()}
+    return settings_page(errors, section=section), 400
 
 
 @auth.post("/settings/email")

@@ -47,6 +47,7 @@ def show(chat_id: str | None = None) -> str:
         folders=Chat.folders_of(**current_user.owns),
         document=document_of(shown),
         instructions="" if shown or is_guest() else current_user.user.chat_instructions,
+        prompts=[] if is_guest() else current_user.user.prompts,
         is_archive=is_archive,
         is_temporary=shown.is_temporary if shown else "temporary" in request.args,
         temporary_days=Setting.get("temporary_chat_days"),

@@ -47,6 +47,20 @@ def test_new_chats_begin_with_ones_instructions_and_others_keep_their_own(ada: B
     assert User.with_email(ADA).chat_instructions == "Answer in French.\nBriefly."
 
 
+def test_prompts_are_kept_and_go_into_the_chat(ada: Browser) -> None:
+    assert 'id="prompts" popover' not in ada.get("/chat").text
+    kept = ada.client.post(
+        "/settings/prompts", data={"csrf_token": ada.token(), "prompt": [" Be\r\nbrief <b> ", "", "Again", "Again"]}
+    )
+    assert kept.status_code == 302
+    assert User.with_email(ADA).prompts == ["Be\nbrief <b>", "Again"]
+    assert 'data-suggestion="Be\nbrief &lt;b&gt;"' in ada.get("/chat").text
+    refused = ada.send("/settings/prompts", prompt="x" * 4_001)
+    assert (refused.status_code, "Must have at most 4,000 characters each." in refused.text) == (400, True)
+    ada.send("/settings/prompts", prompt="")
+    assert User.with_email(ADA).prompts == []
+
+
 def test_a_new_address_counts_once_its_link_is_opened(ada: Browser, post_office: PostOffice, session: Database) -> None:
     ada.send("/settings/email", email=NEW_ADDRESS, current_password=PASSWORD)
     assert User.with_email(ADA).is_verified

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
-from tests.support.accessibility import too_wide
+from tests.support.accessibility import faults_of, too_wide
 from tests.support.crowding import patient
 from tests.support.people import CREDIT
 from tests.support.pictures import png
@@ -155,11 +155,22 @@ def test_enter_that_ends_a_composition_sends_nothing(ada: Visitor) -> None:
     expect(field).to_be_visible()
 
 
-def test_instructions_and_length_stand_before_the_first_message(ada: Visitor) -> None:
+def put_a_prompt_into_the_message(ada: Visitor) -> None:
+    ada.page.get_by_label("New prompt").fill("Say hello.")
+    ada.page.get_by_role("button", name="Save prompts").click()
+    ada.go("/chat")
+    ada.message.press("/")
+    expect(ada.page.get_by_role("dialog", name="Your prompts")).to_be_visible()
+    assert faults_of(ada.page) == []
+    ada.message.press("Enter")
+    expect(ada.message).to_have_value("Say hello.")
+
+
+def test_instructions_length_and_prompts_stand_before_the_first_message(ada: Visitor) -> None:
     ada.go("/settings")
     ada.page.get_by_label("For new chats").fill("Answer in French.")
     ada.page.get_by_role("button", name="Save instructions").click()
-    ada.go("/chat")
+    put_a_prompt_into_the_message(ada)
     ada.page.get_by_role("button", name="Chat settings").click()
     expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer in French.")
     ada.page.get_by_label("Maximum answer length (tokens)").fill("300")

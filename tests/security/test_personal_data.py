@@ -124,6 +124,7 @@ def canary(new_browser: Callable[[], Browser], post_office: PostOffice, session:
     browser.get(post_office.link_to(ADDRESS))
     browser.send("/password/forgot", email=ADDRESS)
     browser.send("/settings/instructions", system_prompt="I keep a canary.")
+    browser.send("/settings/prompts", prompt="Ask the canary.")
     browser.send("/account/teams", name="The Finch nest")
     browser.send("/account/invitations", email="friend@example.com", role="member")
     post_office.mails_to(ADDRESS)

@@ -79,9 +79,9 @@ SECRETS = ("secret_hash",)
 PERSONAL = (
     PersonalData("users", "id",
                  ("email", "name", "password_hash", "admin_role", "totp_secret", "oidc_subject", "recovery_hashes",
-                  "chat_instructions"),
+                  "chat_instructions", "prompts"),
                  becomes={"name": "", "admin_role": None, "totp_secret": None, "totp_step": None, "oidc_subject": None,
-                          "recovery_hashes": [], "chat_instructions": ""},
+                          "recovery_hashes": [], "chat_instructions": "", "prompts": []},
                  hidden=("password_hash", "totp_secret", "totp_step", "recovery_hashes")),
     PersonalData("user_sessions", "user_id", ("user_agent", *SECRETS), hidden=SECRETS),
     PersonalData("mailed_tokens", "user_id", ("email", *SECRETS), hidden=SECRETS),

@@ -53,6 +53,7 @@ class User(Model):
     """Who this is at the provider that signs people in, if one does."""
 
     chat_instructions: Mapped[str] = mapped_column(default="")
+    prompts: Mapped[list[str]] = mapped_column(default=list, server_default="[]", deferred=True)
     """What the person's new chats begin with."""
 
     memberships = relationship("Membership", back_populates="user", order_by="Membership.id")

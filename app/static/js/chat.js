@@ -26,6 +26,7 @@ const refusal = document.getElementById("refusal");
 const announcer = document.getElementById("announcer");
 const canManage = Boolean(messages.dataset.manager);
 const signUp = document.querySelector("[data-sign-up]");
+const prompts = document.getElementById("prompts");
 const temporary = document.getElementById("temporary");
 const tabs = new BroadcastChannel("tollgate");
 
@@ -57,6 +58,7 @@ async function raise(problem, credits, again) {
 
 /* Sending: the question and a waiting answer are shown at once; a refusal takes them back and keeps the words. */
 async function send(most = composer.ceiling) {
+  if (prompts?.matches(":popover-open")) return prompts.querySelector("button").click();
   if (composer.makesImages) return sendForImages();
   const { text, draftKey, files: { ids, isBusy } } = composer;
   const { model } = picker;
@@ -331,12 +333,15 @@ async function goToFound() {
   find()?.focus();
 }
 
+prompts?.addEventListener("click", ({ target: { dataset } }) => { if (dataset.suggestion) composer.insert(dataset.suggestion); });
+composer.field.addEventListener("input", () => prompts?.[composer.text === "/" ? "showPopover" : "hidePopover"]({ source: composer.field }));
+
 messages.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   const article = button.closest(".message");
   const has = (name) => name in button.dataset;
-  if (has("suggestion")) { composer.field.value = button.dataset.suggestion; composer.written(); composer.field.focus(); }
+  if (has("suggestion")) composer.put(button.dataset.suggestion);
   else if (has("copyQuestion")) copyText(article.querySelector(".question-text").textContent, button);
   else if (has("copyAnswer")) copyAnswer(article, button);
   else if (has("edit")) edit(article);
@@ -383,9 +388,7 @@ function editLast(event) {
 function edit(question) {
   if (question.nextElementSibling?.dataset.images === undefined) return editQuestion(question, resend, chosenModel);
   if (!composer.makesImages) composer.imagesButton.click();
-  composer.field.value = question.querySelector(".question-text").textContent;
-  composer.written();
-  composer.field.focus();
+  composer.put(question.querySelector(".question-text").textContent);
 }
 
 function help() {

@@ -76,6 +76,19 @@ export class Composer {
     return shown && shown.asked === this.asked ? shown.ceiling_nanos : null;
   }
 
+  put(text) {
+    this.field.value = text;
+    this.written();
+    this.field.focus();
+  }
+
+  /* Where the cursor is; a slash alone has only asked for it. */
+  insert(text) {
+    if (this.text === "/") this.field.value = "";
+    const { value, selectionStart: start, selectionEnd: end } = this.field;
+    this.put(value.slice(0, start) + text + value.slice(end));
+  }
+
   written() {
     rememberOwn(this.draftKey, this.field.value);
     this.fit();

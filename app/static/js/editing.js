@@ -2,16 +2,15 @@
 
 import { isSend } from "./keys.js";
 import { ceilingIn, showPrice } from "./prices.js";
+import { fresh } from "./times.js";
 
 const PAUSE = 300;
 
 /* `model()` is the one that will be asked. */
 export function editQuestion(article, resend, model, text = article.querySelector(".question-text").textContent) {
   if (article.querySelector("form")) return;
-  const form = document.createElement("form");
-  form.innerHTML = "<textarea dir='auto'></textarea><div class='actions'><button class='button button-small' type='button'>Cancel</button><button class='button button-small button-main'>Send again</button><span class='estimate'></span></div>";
+  const form = fresh("edit-template").firstElementChild;
   const field = form.querySelector("textarea");
-  field.setAttribute("aria-label", "Your message");
   field.value = text;
   const shown = [...article.children].filter((child) => !child.matches(".files"));
   const cancel = () => { form.remove(); for (const child of shown) child.hidden = false; };
