@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -46,21 +48,20 @@ def around(content: str, text: str) -> tuple[str, str, str]:
     if not MARKUP.search(text):
         content = MARKUP.sub("", " ".join(content.split()))
     letters = unicodedata.normalize("NFC", " ".join(content.split()))
-    folded = [fold(letter) for letter in letters]
-    at = "".join(folded).find(fold(text))
-    start = position(folded, at) if at >= 0 else 0
-    end = position(folded, at + len(fold(text))) if at >= 0 else 0
+    start, end = place_of(fold(text), letters)
     first = max(0, start - BEFORE)
     before = "…" + letters[first:start].split(" ", 1)[-1] if first else letters[:start]
     after = letters[end : end + AFTER] + ("…" if end + AFTER < len(letters) else "")
     return before, letters[start:end], after
 
 
-def position(folded: Sequence[str], at: int) -> int:
-    """The place among the letters of what is at that place when they are folded: one may become two."""
-    length = 0
-    for number, letter in enumerate(folded):
-        if length >= at:
-            return number
-        length += len(letter)
-    return len(folded)
+def place_of(folded: str, letters: str) -> tuple[int, int]:
+    """Where among the letters that begins and ends; at the beginning where it is not there."""
+    whole = fold(letters)
+    at = whole.find(folded)
+    if at < 0:
+        return 0, 0
+    if len(whole) == len(letters):
+        return at, at + len(folded)
+    ends = list(accumulate(len(fold(letter)) for letter in letters))  # one may become two
+    return bisect_right(ends, at), bisect_left(ends, at + len(folded)) + 1
