@@ -111,6 +111,20 @@ class MessagesWriter:
         yield {"type": "message_stop"}
 
 
+def message_events(event: Event) -> Iterator[Event]:
+    """The events of a message that came whole, from who sends no stream; any other event is its own."""
+    blocks = event.get("content") if event.get("type") == "message" else None
+    if not isinstance(blocks, list):
+        yield event
+        return
+    yield {"type": "message_start", "message": event}
+    for number, block in enumerate(map(mapping, blocks)):
+        yield {"type": "content_block_start", "index": number, "content_block": block}
+        yield {"type": "content_block_stop", "index": number}
+    end = {name: event.get(name) for name in ("stop_reason", "stop_sequence")}
+    yield {"type": "message_delta", "delta": end, "usage": event.get("usage")}
+
+
 def is_text(delta: Mapping[str, Any]) -> bool:
     """A delta whose text is none would break the package that adds it up."""
     return all(isinstance(delta.get(name, ""), str) for name in ("text", "thinking", "partial_json"))

@@ -15,6 +15,9 @@ class ChatFromMessageEvents:
     def __init__(self) -> None:
         self._calls: dict[int, int] = {}
         self._arguments: dict[int, bool] = {}
+        self._whole: set[int] = set()
+        """Calls whose arguments came with their beginning."""
+
         self._thoughts: dict[int, Event] = {}
         self._told_thoughts = 0
 
@@ -22,8 +25,7 @@ class ChatFromMessageEvents:
         index = event.get("index") if isinstance(event.get("index"), int) else 0
         match event.get("type"):
             case "message_start":
-                identity = mapping(event.get("message")).get("id")
-                yield {"id": identity} | chunk({"role": "assistant", "content": ""})
+                yield chunk({"role": "assistant", "content": ""})
             case "content_block_start":
                 yield from self._start(int(index or 0), mapping(event.get("content_block")))
             case "content_block_delta":
@@ -41,11 +43,16 @@ class ChatFromMessageEvents:
         elif kind == "redacted_thinking":
             yield self._thought(block)
         elif kind == "thinking":
-            self._thoughts[index] = {"type": "thinking", "thinking": str(block.get("thinking") or "")}
+            thought = str(block.get("thinking") or "")
+            self._thoughts[index] = {"type": "thinking", "thinking": thought, "signature": block.get("signature")}
+            if thought:
+                yield chunk({"reasoning_content": thought})
         elif kind == "tool_use":
             number = self._calls[index] = len(self._calls)
             arguments = json.dumps(block["input"], ensure_ascii=False) if block.get("input") else ""
             self._arguments[index] = bool(arguments)
+            if arguments:
+                self._whole.add(index)
             function = {"name": block.get("name"), "arguments": arguments}
             call = {"index": number, "id": block.get("id"), "type": "function", "function": function}
             yield chunk({"tool_calls": [call]})
@@ -62,7 +69,7 @@ class ChatFromMessageEvents:
                 self._thoughts.setdefault(index, {"type": "thinking", "thinking": ""})["signature"] = delta.get(
                     "signature"
                 )
-            case "input_json_delta" if index in self._calls and delta.get("partial_json"):
+            case "input_json_delta" if index in self._calls.keys() - self._whole and delta.get("partial_json"):
                 self._arguments[index] = True
                 function = {"arguments": str(delta["partial_json"])}
                 yield chunk({"tool_calls": [{"index": self._calls[index], "function": function}]})

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.extensions import db
+from app.gateway.chat_from_message_events import ChatFromMessageEvents
 from app.gateway.message_events_from_chat import MessageEventsFromChat
 from app.gateway.openai_chat import whole_completion
 from app.gateway.sound_chunks import SoundChunks
@@ -204,3 +205,22 @@ def test_an_odd_event_breaks_no_answer(ada: Program, provider: ProviderServer, s
         call = db.session.get(Usage, int(answer.headers["X-Call-Id"]), populate_existing=True)
         assert call is not None
         assert (call.outcome, call.paid_nanos) == ("done", 9 * 2500 + 3 * 10_000)
+    whole = {"type": "message", "stop_reason": "tool_use", "usage": {"input_tokens": 9, "output_tokens": 3}}
+    provider.bodies["odd"] = json.dumps(whole | {"content": [{"type": "text", "text": "Whole"}, USE]}).encode()
+    events = events_of(ada.call(dialect, "x" * 400, model=ANTHROPIC_MODEL, stream=True))
+    said, calls = told_by_package(dialect, events)
+    assert (said, calls) == ("Whole", [("f", {"a": 1})])
+
+
+USE = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}
+
+
+def test_what_a_block_begins_with_is_not_told_twice_nor_lost() -> None:
+    """Anthropic begins each block empty; others put a signature there, or the whole input and its pieces behind it."""
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    events = [block("start", 0, content_block=thought), block("stop", 0), block("start", 1, content_block=USE)]
+    events += [block("delta", 1, delta={"type": "input_json_delta", "partial_json": '{"a": 1}'}), block("stop", 1)]
+    chunks = ChatFromMessageEvents()
+    message = whole_completion([sent for event in events for sent in chunks.feed(event)])["choices"][0]["message"]
+    assert (message["reasoning_content"], message["thinking_blocks"]) == ("hm", [thought])
+    assert message["tool_calls"] == [called("f", '{"a": 1}', id="t")]
