@@ -9,9 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.extensions import db
+from app.models.identity.account import Account
 from app.models.identity.user import User, UserSession
 from tests.support import Database, people
 from tests.support.client import form_token
+from tests.support.people import CREDIT
 
 
 class FormReader(HTMLParser):
@@ -98,6 +100,14 @@ def sign_in(client: FlaskClient, user: User) -> None:
     db.session.commit()
     with client.session_transaction() as cookie:
         cookie["_user_id"], cookie["_fresh"] = secret, True
+
+
+@pytest.fixture
+def ada(session: Database) -> Account:
+    """ada's account, with 100 credits."""
+    account = people.person("ada", credits=100 * CREDIT)
+    session.commit()
+    return account
 
 
 @pytest.fixture

@@ -22,13 +22,6 @@ from tests.support.people import CREDIT
 from tests.support.queue import work_off
 
 
-@pytest.fixture
-def ada(session: Database) -> Account:
-    account = people.person("ada", credits=100 * CREDIT)
-    session.commit()
-    return account
-
-
 def again(session: Database, account: Account) -> Account:
     session.rollback()
     return session.get(Account, account.id)

@@ -23,13 +23,6 @@ from tests.support.people import CREDIT
 ONCE = "0123456789abcdef" * 2
 
 
-@pytest.fixture
-def ada(session: Database) -> Account:
-    account = people.person("ada", credits=100 * CREDIT)
-    session.commit()
-    return account
-
-
 def credits(session: Database, account: Account) -> int:
     session.rollback()
     return session.get(Account, account.id).credits_nanos

@@ -16,10 +16,8 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from tests.admin.conftest import AdminClient, FormReader, sign_in
-from tests.admin.test_account_actions import ada, paid
+from tests.admin.test_account_actions import paid
 from tests.support import Database
-
-__all__ = ["ada"]
 
 SWITCHES: dict[str, tuple[type[Any], str, str]] = {
     "account/freeze": (Account, "account/details", "frozen_at"),

@@ -93,6 +93,13 @@ def adas(team_of: Teams, session: Database) -> dict[str, int]:
     } | told(team)  # fmt: skip
 
 
+@pytest.fixture
+def eve(team_of: Teams, adas: dict[str, int]) -> Browser:
+    """eve, with every right in her own team."""
+    team_of("eve")
+    return team_of.browsers["eve"]
+
+
 def for_all(chat: Chat) -> Chat:
     """Another one of the same person, to be read by its link."""
     shared = Chat(account_id=chat.account_id, user_id=chat.user_id, title="For all to read", model=chat.model)

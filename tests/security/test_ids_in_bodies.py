@@ -13,7 +13,6 @@ from app.models.documents.document import Document
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from tests.auth.conftest import Browser
-from tests.security.conftest import Teams
 from tests.support import Database
 
 FOR_ALL = {"plan_id", "pack_id"}
@@ -39,13 +38,6 @@ FORMS = {
     "/account/switch": "account_id",
     "/support": "call_id",
 }
-
-
-@pytest.fixture
-def eve(team_of: Teams, adas: dict[str, Any]) -> Browser:
-    """eve, who owns a team."""
-    team_of("eve")
-    return team_of.browsers["eve"]
 
 
 @pytest.fixture

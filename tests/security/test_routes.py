@@ -61,13 +61,6 @@ def test_every_id_in_an_address_is_known_to_these_tests(app: Flask) -> None:
     assert names <= OWNED | SHARED
 
 
-@pytest.fixture
-def eve(team_of: Teams, adas: dict[str, int]) -> Browser:
-    """eve, with every right in her own team."""
-    team_of("eve")
-    return team_of.browsers["eve"]
-
-
 def body_for(rule: str) -> dict[str, str]:
     """What a body must hold to be looked at, so that a refusal is about the id."""
     fields = {"content": "hello", "title": "mine", "role": "member", "limit_credits": "1", "name": "mine"}
