@@ -132,8 +132,13 @@ def test_a_temporary_chat_is_in_no_list_and_ends_by_its_button(ada: Visitor) -> 
     expect(ada.answers).to_have_count(1)
     expect(ada.page.get_by_text("Your chats will appear here.")).to_be_visible()
     assert faults_of(ada.page) == []
+    other = ada.page.context.new_page()
+    other.goto(ada.page.url)
     ada.page.get_by_role("button", name="Delete now").click()
     expect(ada.answers).to_have_count(0)
+    other.locator("#content").fill("And now?")
+    other.locator("#content").press("Enter")
+    expect(other.get_by_role("link", name="Start a new one")).to_have_attribute("href", "/chat")
 
 
 def test_an_answer_goes_on_after_a_reload_and_over_a_line_that_drops(

@@ -1,6 +1,7 @@
 /* What is deleted is gone from its list at once; from the server when the time to undo is over, or the page is left. */
 
 import { request } from "./api.js";
+import { fresh } from "./times.js";
 
 const TIME_TO_UNDO = 6000;
 const going = new Map();
@@ -45,9 +46,7 @@ addEventListener("pagehide", () => { for (const path of going.keys()) deleteNow(
 export function toast(label, action, act) {
   const place = document.querySelector(".flashes") ?? document.body.appendChild(Object.assign(document.createElement("div"), { className: "flashes" }));
   place.setAttribute("role", "status");
-  const box = document.createElement("div");
-  box.className = "flash";
-  box.innerHTML = "<span></span><button class='link-button' type='button'></button>";
+  const box = fresh("toast-template").firstElementChild;
   box.firstChild.textContent = label;
   box.lastChild.textContent = action;
   box.lastChild.addEventListener("click", () => { box.remove(); act(); });

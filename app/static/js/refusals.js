@@ -48,6 +48,7 @@ const FACES = {
   other_account: ["You've switched accounts", [RELOAD]],
   csrf_failed: ["This page was open too long", [RELOAD]],
   not_signed_in: ["You've been signed out", [SIGN_IN]],
+  not_found: ["That was deleted", [["Start a new one", location.pathname.split("/", 2).join("/")]]],
   too_large: ["That message is too long", []],
 };
 const FIELDS = { content: "Your message", attachments: "Your files", document_id: "This chat's document", system_prompt: "What this chat's model is told" };
