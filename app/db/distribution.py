@@ -19,8 +19,8 @@ from sqlalchemy.schema import AddConstraint, CreateIndex
 
 ACCOUNTS = "accounts"
 SPREAD = {
-    ACCOUNTS, "account_days", "attachments", "chats", "document_revisions", "documents", "memberships",
-    "messages", "refusal_counts", "refused_calls", "spending_days", "usages",
+    ACCOUNTS, "account_days", "attachments", "chats", "document_revisions", "documents", "key_days",
+    "memberships", "messages", "refusal_counts", "refused_calls", "spending_days", "usages",
 }  # fmt: skip
 """What grows with use, and what a message writes: each row beside its account's."""
 

@@ -28,7 +28,7 @@ from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
 from app.models.identity.user import MailedToken, User, UserSession
 from app.models.metering.usage import Usage
-from app.models.metering.usage_rollup import AccountDay, DailyTotal
+from app.models.metering.usage_rollup import AccountDay, DailyTotal, KeyDay
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.lab_run import Habit, LabRun
 from app.models.operations.outbox import OutgoingMail

@@ -1,15 +1,19 @@
 """Limits of a key: by the month, in all, models; held by the reservation, whoever else has credits."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 import time_machine
+from sqlalchemy import select, update
 
 from app.extensions import db
 from app.models.catalog.setting import Setting
 from app.models.identity.api_key import ApiKey
+from app.models.metering.key_limit import spent_by_keys
+from app.models.metering.usage import Usage
+from app.models.metering.usage_rollup import KeyDay, add_up
 from tests.chat.conftest import Door
 from tests.gateway.conftest import Program
 from tests.support import people
@@ -134,3 +138,24 @@ def test_what_is_too_large_even_for_the_balance_is_refused_in_words(program: Pro
     bob = Program(program.client, people.api_key(account))
     refused = bob.call("chat", "x" * 40_000)
     assert (refused.status_code, refused.json["error"]["code"]) == (402, "request_too_large")
+
+
+def test_what_is_added_up_counts_once_and_is_not_summed_again(program: Program, provider: ProviderServer) -> None:
+    provider.configure(tokens=300, input_tokens=40)
+    key = limit(total_limit_nanos=12 * CREDIT)
+    with time_machine.travel(NOON, tick=False):
+        assert program.call("chat", max_tokens=300).status_code == 200
+    spent = spent_by_keys([key.id], NOON)
+    add_up(NOON + timedelta(days=1))
+    db.session.commit()
+    assert spent == spent_by_keys([key.id], NOON) == {key.id: (spent[key.id][1],) * 2}
+    assert db.session.scalars(select(KeyDay.paid_nanos)).all() == [spent[key.id][1]]
+    db.session.execute(update(Usage).values(credits_paid_nanos=0))  # what is added up is read nowhere else
+    limit(total_limit_nanos=spent[key.id][1])
+    with time_machine.travel(NOON + timedelta(days=2), tick=False):
+        assert program.call("chat", max_tokens=300).status_code == 429
+        limit(total_limit_nanos=None, monthly_limit_nanos=spent[key.id][1])
+        assert program.call("chat", max_tokens=300).status_code == 429
+    with time_machine.travel(datetime(2026, 4, 1, tzinfo=UTC), tick=False):
+        limit(monthly_limit_nanos=8 * CREDIT)
+        assert program.call("chat", max_tokens=300).status_code == 200

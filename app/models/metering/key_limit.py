@@ -5,22 +5,24 @@ A key without limits costs nothing here.
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, select
+from sqlalchemy import case, func, select, true
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
-from app.models.base import at_once
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import KeyLimits
 from app.models.metering.account_state import AccountState
-from app.models.metering.member_limit import member_limit, month_of, next_month
+from app.models.metering.member_limit import in_all, mark_of, member_limit, month_of, next_month, read_at_mark
 from app.models.metering.refusal import Refusal
 from app.models.metering.spending_limit import SpendingLimit, least_left
-from app.models.metering.usage import COUNTED, SUM, USAGES, Usage
+from app.models.metering.usage import COUNTED, USAGES
+from app.models.metering.usage_rollup import KeyDay, KeyWatermark, in_one_look
 
 LONG_AGO = date(1970, 1, 1)
+KEY_DAYS: Any = KeyDay.__table__
 
 
 def key_limit(actor: Actor, at: datetime) -> SpendingLimit | None:
@@ -31,13 +33,12 @@ def key_limit(actor: Actor, at: datetime) -> SpendingLimit | None:
         ("month", actor.key_limits.month, month_of(at.date()), {"ends": next_month(at)}),
         ("total", actor.key_limits.total, LONG_AGO, {"retry_after": DAY}),
     )
-    known = []
-    with at_once() as connection:
-        for kind, limit, since, comes in spans:
-            if limit is not None:
-                [used] = SPENT.one(connection, {"key": actor.api_key_id, "since": since})
-                comes |= {"details": {"limit_kind": kind}, "counts": {"api_key_id": actor.api_key_id}}
-                known.append(SpendingLimit("key_limit_reached", limit, int(used), **comes))
+    known, key = [], {"account": actor.account_id, "key": actor.api_key_id}
+    for kind, limit, first, comes in spans:
+        if limit is not None:
+            used = (read_at_mark(SPENT, first, KeyWatermark, **key) or [0])[0]
+            comes |= {"details": {"limit_kind": kind}, "counts": {"api_key_id": actor.api_key_id}}
+            known.append(SpendingLimit("key_limit_reached", limit, int(used), **comes))
     return min(known, key=lambda one: one.limit - one.used, default=None)
 
 
@@ -69,15 +70,21 @@ def check_key(limits: KeyLimits | None, model: str) -> None:
         raise Refusal("model_not_allowed", context={"name": model, "included": limits.models}, limit_kind="key")
 
 
-def spent_by_keys(key_ids: Sequence[int], at: datetime) -> dict[int, tuple[int, int]]:
-    """What each of these keys has spent in the month and in all, for a page."""
-    key, is_of_month = Usage.api_key_id, USAGES.c.day >= month_of(at.date())
-    month = func.coalesce(func.sum(case((is_of_month, COUNTED), else_=0)), 0)
-    sums = select(key, month, func.sum(COUNTED)).where(key.in_(key_ids)).group_by(key)
-    return {key_id: (int(of_month), int(total)) for key_id, of_month, total in db.session.execute(sums)}
+@partial(in_one_look, watermark=KeyWatermark)
+def spent_by_keys(since: datetime, key_ids: Sequence[int], at: datetime) -> dict[int, tuple[int, int]]:
+    """What each of these keys has spent in the month and in all, for a page; `since` is the watermark."""
+    spent: dict[int, tuple[int, int]] = {}
+    lately = (USAGES.c.created_at >= since) & (USAGES.c.day >= since.date())
+    for table, nanos, which in ((KEY_DAYS, KEY_DAYS.c.paid_nanos, true()), (USAGES, COUNTED, lately)):
+        month = func.sum(case((table.c.day >= month_of(at.date()), nanos), else_=0))
+        sums = select(table.c.api_key_id, month, func.sum(nanos)).where(table.c.api_key_id.in_(key_ids), which)
+        for key_id, of_month, total in db.session.execute(sums.group_by(table.c.api_key_id)):
+            before = spent.get(key_id, (0, 0))
+            spent[key_id] = before[0] + int(of_month), before[1] + int(total)
+    return spent
 
 
 DAY = 86_400
 """A limit once for all never comes back by itself; somebody may raise it."""
 
-SPENT = CompiledStatement(SUM.where(USAGES.c.api_key_id == bindparam("key"), USAGES.c.day >= bindparam("since")))
+SPENT = CompiledStatement(select(in_all(KEY_DAYS, "api_key_id", "key"), mark_of(KeyWatermark)))

@@ -4,7 +4,7 @@ Without a limit nothing is summed up. Calls of earlier days count by the totals.
 """
 
 from collections import defaultdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, case, cast, func, select
@@ -21,6 +21,7 @@ from app.models.metering.usage_rollup import LOOKS, AccountDay, Watermark, in_on
 
 MEMBERS: Any = Membership.__table__
 DAYS: Any = AccountDay.__table__
+END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def month_of(day: date) -> date:
@@ -38,7 +39,7 @@ def member_limit(account_state: AccountState, user_id: int, at: datetime) -> Spe
     """A member's own limit of the month, with what was granted above it; None without one."""
     if account_state.kind != "team":
         return None
-    row = read_at_mark(LIMITED, account_state.account_id, user_id, month_of(at.date()))
+    row = read_at_mark(LIMITED, month_of(at.date()), account=account_state.account_id, user=user_id)
     limit, extras, used, _mark = row or NO_MEMBER
     if limit is None:
         return None
@@ -52,18 +53,19 @@ def member_limit(account_state: AccountState, user_id: int, at: datetime) -> Spe
 
 def spent_by(account_id: int, user_id: int, first: date) -> int:
     """What the calls of a person in an account that began on that day or later cost; running ones as reserved."""
-    row = read_at_mark(SPENT, account_id, user_id, first)
+    row = read_at_mark(SPENT, first, account=account_id, user=user_id)
     return int(row[0]) if row else 0
 
 
-def read_at_mark(statement: CompiledStatement, account_id: int, user_id: int, first: date) -> Row | None:
+def read_at_mark(
+    statement: CompiledStatement, first: date, watermark: type[Watermark] = Watermark, **whose: int | None
+) -> Row | None:
     """A row that ends with the watermark, read again where that is another than the statement was given."""
-    mark, row = Setting.stored().get(Watermark.KEY), None
+    mark, row = Setting.stored().get(watermark.KEY), None
     with at_once() as connection:
         for _ in range(LOOKS):
             since = max(start_of(first), datetime.fromisoformat(mark) if mark else start_of(first))
-            which = {"account": account_id, "user": user_id, "first": first, "since": since}
-            row = statement.first(connection, which)
+            row = statement.first(connection, whose | {"first": first, "since": since, "until": END_OF_TIME})
             if row is None or row[-1] == mark:
                 break
             mark = row[-1]  # calls were added up meanwhile, and would count twice
@@ -87,17 +89,28 @@ THIS = MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindpa
 LIMITS = MEMBERS.c.monthly_limit_nanos, MEMBERS.c.extras
 
 
-def theirs(table: Any, sum_of: Any) -> Any:
-    own = table.c.account_id == bindparam("account"), table.c.user_id == bindparam("user")
-    sums = select(func.coalesce(func.sum(sum_of), 0)).where(*own)
+def in_all(days: Any, column: str, parameter: str) -> Any:
+    """What a member or a key has spent in an account: by the totals, and by the calls that are not added up yet.
+
+    Of a range with two ends PostgreSQL expects few rows, whatever the values: a plan made once is a good one then.
+    """
+    since, until = (bindparam(name, type_=USAGES.c.created_at.type) for name in ("since", "until"))
+    past = part_of(days, days.c.paid_nanos, column, parameter)
+    live = part_of(USAGES, COUNTED, column, parameter).where(USAGES.c.created_at.between(since, until))
+    return cast(past.scalar_subquery() + live.scalar_subquery(), BigInteger)
+
+
+def part_of(table: Any, nanos: Any, column: str, parameter: str) -> Any:
+    own = table.c.account_id == bindparam("account"), table.c[column] == bindparam(parameter)
+    sums = select(func.coalesce(func.sum(nanos), 0)).where(*own)
     return sums.where(table.c.day >= bindparam("first", type_=table.c.day.type))
 
 
-SINCE = USAGES.c.created_at >= bindparam("since", type_=USAGES.c.created_at.type)
-ADDED_UP = theirs(DAYS, DAYS.c.paid_nanos).scalar_subquery()
-LATELY = theirs(USAGES, COUNTED).where(SINCE).scalar_subquery()
-MARK = select(SETTINGS.c.value).where(SETTINGS.c.key == Watermark.KEY).scalar_subquery()
-IN_ALL = cast(ADDED_UP + LATELY, BigInteger)
+def mark_of(watermark: type[Watermark]) -> Any:
+    return select(SETTINGS.c.value).where(SETTINGS.c.key == watermark.KEY).scalar_subquery()
+
+
+IN_ALL, MARK = in_all(DAYS, "user_id", "user"), mark_of(Watermark)
 SPENT = CompiledStatement(select(IN_ALL, MARK))
 IF_LIMITED = case((MEMBERS.c.monthly_limit_nanos.is_not(None), IN_ALL), else_=0)
 LIMITED = CompiledStatement(select(*LIMITS, IF_LIMITED, MARK).where(*THIS))

@@ -1,6 +1,6 @@
 """What the calls of a day came to, added up as they end: exact, and always to be had again from the calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import wraps
@@ -63,15 +63,21 @@ class Watermark:
         db.session.execute(update(SETTINGS).where(SETTINGS.c.key == cls.KEY).values(value=moment.isoformat()))
 
 
-def in_one_look(read: Callable[Concatenate[datetime, P], T]) -> Callable[P, T]:
+class KeyWatermark(Watermark):
+    """The same for the totals of keys, which were begun later."""
+
+    KEY = "key_totals_until"
+
+
+def in_one_look(read: Callable[Concatenate[datetime, P], T], watermark: type[Watermark] = Watermark) -> Callable[P, T]:
     """Tell `read` the watermark, and read again where it moved: calls would count twice, or not at all."""
 
     @wraps(read)
     def looked(*arguments: P.args, **named: P.kwargs) -> T:
         for _ in range(LOOKS):
-            since = Watermark.now()
+            since = watermark.now()
             totals = read(since, *arguments, **named)
-            if Watermark.now() == since:
+            if watermark.now() == since:
                 break
         return totals
 
@@ -119,6 +125,17 @@ class AccountDay(ModelBase):
     cost_nanos: Mapped[Nanos]
     paid_nanos: Mapped[Nanos]
     absorbed_nanos: Mapped[Nanos]
+
+
+class KeyDay(ModelBase):
+    """What was paid for the calls of one key that began on one UTC day."""
+
+    __tablename__ = "key_days"
+
+    api_key_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    paid_nanos: Mapped[Nanos]
 
 
 def start_of(day: date) -> datetime:
@@ -186,6 +203,13 @@ def accounts_of(condition: Any) -> Select[Any]:
     return rows.where(condition).group_by(*keys, chat)
 
 
+def keys_of(condition: Any) -> Select[Any]:
+    """Rows of `KeyDay`, counted from the calls that meet the condition; the columns are in its order."""
+    keys = Usage.api_key_id, Usage.account_id, Usage.day
+    rows = select(*keys, total(Usage.paid_nanos).label("paid_nanos"))
+    return rows.where(condition, Usage.api_key_id.is_not(None)).group_by(*keys)
+
+
 def use_since(first: date, since: datetime, **whose: int) -> Subquery:
     """What the paid calls of an account, or of one person there, came to from that day on: rows of `AccountDay`.
 
@@ -204,20 +228,26 @@ def belongs_to(table: type[ModelBase], whose: dict[str, int]) -> list[Any]:
 
 def add_up(now: datetime) -> None:
     """Add the calls that have ended to the totals. The caller commits; until then others who add up wait."""
-    begin, end = Watermark.held(), all_ended_before(now)
-    if begin > now - SETTLING + ADDED_UP_EVERY:
-        begin = forgotten_from(end.date())
-    if end <= begin:
-        return
-    calls = begun_since(begin) & (Usage.created_at < end)
-    add_to(DailyTotal, totals_of(calls))
-    add_to(AccountDay, accounts_of(calls))
-    Watermark.move(end)
+    for watermark, totals in TOTALS.items():
+        begin, end = watermark.held(), all_ended_before(now)
+        if begin > now - SETTLING + ADDED_UP_EVERY:
+            begin = forgotten_from(end.date(), totals)
+        if end > begin:
+            calls = begun_since(begin) & (Usage.created_at < end)
+            for table, rows_of in totals.items():
+                add_to(table, rows_of(calls))
+            watermark.move(end)
 
 
-def forgotten_from(day: date) -> datetime:
+TOTALS: dict[type[Watermark], dict[Any, Callable[[Any], Select[Any]]]] = {
+    Watermark: {DailyTotal: totals_of, AccountDay: accounts_of},
+    KeyWatermark: {KeyDay: keys_of},
+}
+
+
+def forgotten_from(day: date, tables: Iterable[Any]) -> datetime:
     """Drop the totals from that day on. A clock that was ahead ended them later than now, without the calls since."""
-    for table in (DailyTotal, AccountDay):
+    for table in tables:
         db.session.execute(delete(table).where(table.day >= day))
     return start_of(day)
 
