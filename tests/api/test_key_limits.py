@@ -150,6 +150,9 @@ def test_what_is_added_up_counts_once_and_is_not_summed_again(program: Program, 
     db.session.commit()
     assert spent == spent_by_keys([key.id], NOON) == {key.id: (spent[key.id][1],) * 2}
     assert db.session.scalars(select(KeyDay.paid_nanos)).all() == [spent[key.id][1]]
+    limit(total_limit_nanos=2 * spent[key.id][1])
+    with time_machine.travel(NOON + timedelta(days=2), tick=False):
+        assert program.call("chat", max_tokens=300).status_code == 200
     db.session.execute(update(Usage).values(credits_paid_nanos=0))  # what is added up is read nowhere else
     limit(total_limit_nanos=spent[key.id][1])
     with time_machine.travel(NOON + timedelta(days=2), tick=False):
