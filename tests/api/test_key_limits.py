@@ -145,19 +145,18 @@ def test_what_is_added_up_counts_once_and_is_not_summed_again(program: Program, 
     key = limit(total_limit_nanos=12 * CREDIT)
     with time_machine.travel(NOON, tick=False):
         assert program.call("chat", max_tokens=300).status_code == 200
-    spent = spent_by_keys([key.id], NOON)
+    [(of_month, spent)] = spent_by_keys([key.id], NOON).values()
     add_up(NOON + timedelta(days=1))
-    db.session.commit()
-    assert spent == spent_by_keys([key.id], NOON) == {key.id: (spent[key.id][1],) * 2}
-    assert db.session.scalars(select(KeyDay.paid_nanos)).all() == [spent[key.id][1]]
-    limit(total_limit_nanos=2 * spent[key.id][1])
+    assert spent_by_keys([key.id], NOON) == {key.id: (of_month, spent)}
+    assert db.session.scalars(select(KeyDay.paid_nanos)).all() == [of_month] == [spent]
+    limit(total_limit_nanos=2 * spent)
     with time_machine.travel(NOON + timedelta(days=2), tick=False):
         assert program.call("chat", max_tokens=300).status_code == 200
     db.session.execute(update(Usage).values(credits_paid_nanos=0))  # what is added up is read nowhere else
-    limit(total_limit_nanos=spent[key.id][1])
+    limit(total_limit_nanos=spent)
     with time_machine.travel(NOON + timedelta(days=2), tick=False):
         assert program.call("chat", max_tokens=300).status_code == 429
-        limit(total_limit_nanos=None, monthly_limit_nanos=spent[key.id][1])
+        limit(total_limit_nanos=None, monthly_limit_nanos=spent)
         assert program.call("chat", max_tokens=300).status_code == 429
     with time_machine.travel(datetime(2026, 4, 1, tzinfo=UTC), tick=False):
         limit(monthly_limit_nanos=8 * CREDIT)
