@@ -188,6 +188,8 @@ def test_a_page_is_503_where_the_connections_run_out_at_any_step(
         for steps in range(first, 3) if "GET" in rule.methods and "<" not in rule.rule else ():
             left[0] = steps
             answers[rule.rule, steps] = owner.get(rule.rule, buffered=True).status_code
+            if answers[rule.rule, steps] != 503:
+                break  # it takes no more of them
     with app.app_context():
         event.remove(db.engine.pool, "checkout", take_one)
     assert {asked: status for asked, status in answers.items() if status >= 500 and status != 503} == {}

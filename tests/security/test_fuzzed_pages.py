@@ -34,7 +34,7 @@ SHARE = 1.0 if IS_LONG else 0.02
 BUDGET = float(os.environ.get("FUZZ_SECONDS", "3600" if IS_LONG else "1"))
 """Seconds for the forms, and as many for the addresses, of either test: more where FEWEST take more."""
 
-FEWEST = 40
+FEWEST = 25
 
 SEED = os.environ.get("FUZZ_SEED", "")
 SIGNS_OUT = (
