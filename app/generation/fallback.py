@@ -10,7 +10,9 @@ from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price import ModelPrice
 from app.models.identity.api_key import ApiKey
 from app.models.metering.account_state import AccountState
+from app.models.metering.affordability import counts_images_as
 from app.models.metering.gate_decision import takes_model
+from app.models.metering.key_limit import is_open_to
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.models.metering.reservation import Reservation
 from app.models.metering.usage import Usage
@@ -47,9 +49,10 @@ def fallback_of(reservation: Reservation) -> tuple[AIModel, ModelPrice, Prompt] 
     if offer is None or not may_use(reservation, offer[0]):
         return None
     model, price = offer
-    prompt = prompt_for(model, reservation.prompt)
-    most = price.rates.most_for(prompt.input_token_bound, prompt.max_output_tokens)
-    return (model, price, prompt) if fits(model, prompt) and most <= reservation.ceiling else None
+    prompt = told_to(model, reservation.prompt)
+    is_covered = price.ceiling_of(prompt) <= reservation.ceiling
+    is_read = fits(model, prompt) and counts_images_as(model, asked, prompt)
+    return (model, price, prompt) if is_read and is_covered else None
 
 
 def offered(name: str | None) -> tuple[AIModel, ModelPrice] | None:
@@ -64,10 +67,11 @@ def may_use(reservation: Reservation, model: AIModel) -> bool:
     key_id = db.session.get_one(Usage, reservation.usage_id).api_key_id
     key = db.session.get(ApiKey, key_id) if key_id else None
     is_for_them = account.kind != "house" or model.is_free_for_guests
-    return is_for_them and takes_model(account, model.name) and (not key or not key.models or model.name in key.models)
+    return is_for_them and takes_model(account, model.name) and is_open_to(key.limits if key else None, model.name)
 
 
-def prompt_for(model: AIModel, prompt: Prompt) -> Prompt:
+def told_to(model: AIModel, prompt: Prompt) -> Prompt:
+    """The prompt as this model gets it."""
     return replace(
         prompt,
         model=model.name,

@@ -1,16 +1,21 @@
 """The model that takes the place of one whose provider fails before the first word: who answers, and what it costs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from app.generation.fallback import fallback_of
 from app.models.base import utcnow
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
 from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import Message
 from app.models.identity.api_key import ApiKey
+from app.models.metering.reservation import reservation_of
 from app.models.metering.usage import Usage
+from app.providers.base import Prompt, PromptMessage
+from app.providers.image_tokens import PromptImage
 from tests.chat.conftest import Door
 from tests.support import Database, people
 from tests.support.people import CREDIT, Heard, heard
@@ -103,6 +108,18 @@ def test_nobody_else_is_asked(
     assert (stream.ended_as, asked_models(provider)) == ("error", [asked.upstream_name])
     call = call_of(session, stream)
     assert (call.paid_nanos, call.answered_model, call.price.model.name) == (0, ANSWERED.get(case), "gpt-test")
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_images_are_shown_only_to_who_counts_them_as_the_other_does(
+    ada: Door, asked: AIModel, session: Database, is_shown: bool
+) -> None:
+    AIModel.named("claude-test").takes_images = True  # type: ignore[union-attr]
+    session.commit()
+    image = PromptImage("image/png", b"", token_bound=10, tokens=10)
+    prompt = Prompt("gpt-test", (PromptMessage("user", "Look", (image,) * is_shown),), 100)
+    reserved = replace(reservation_of(call_of(session, ada.ask("hello"))), prompt=prompt, ceiling=10**9)
+    assert (fallback_of(reserved) is None) == is_shown
 
 
 def test_where_both_fail_nothing_is_charged(

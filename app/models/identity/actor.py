@@ -91,9 +91,8 @@ class Actor:
         own: Any = {"own_limit_nanos": member.own_limit_nanos, "own_limit_period": member.own_limit_period}
         if key is None:
             return cls(*who, **own)
-        limits = KeyLimits.of(key.monthly_limit_nanos, key.total_limit_nanos, key.models)
         is_paused = key.spending_paused_at is not None
-        return cls(*who, **own, api_key_id=key.id, key_limits=limits, is_key_paused=is_paused)
+        return cls(*who, **own, api_key_id=key.id, key_limits=key.limits, is_key_paused=is_paused)
 
     def get_id(self) -> str | None:
         """What Flask-Login keeps in the cookie."""

@@ -69,6 +69,10 @@ class ApiKey(Model):
     account = relationship("Account")
     user = relationship("User")
 
+    @property
+    def limits(self) -> KeyLimits | None:
+        return KeyLimits.of(self.monthly_limit_nanos, self.total_limit_nanos, self.models)
+
     @classmethod
     def make(
         cls,

@@ -114,10 +114,18 @@ def reads_as(model: AIModel, refused: AIModel | None, prompt: Prompt, output: in
     read = sum(message.likely_tokens for message in prompt.messages)
     if prompt.left_out and model.input_limit(output) > read:
         return False
-    if not model.takes_images or not any(message.images for message in prompt.messages):
+    return not model.takes_images or counts_images_as(model, refused, prompt)
+
+
+def counts_images_as(model: AIModel, other: AIModel | None, prompt: Prompt) -> bool:
+    """Whether a prompt's images, where it has any, count as much with one model as with another."""
+    if not any(message.images for message in prompt.messages):
         return True
-    alike = refused and (refused.provider.kind, refused.image_tokens)
-    return alike == (model.provider.kind, model.image_tokens)
+    return other is not None and rule_of_images(model) == rule_of_images(other)
+
+
+def rule_of_images(model: AIModel) -> tuple[str, int | None]:
+    return model.provider.kind, model.image_tokens
 
 
 def can_take(model: AIModel, prompt: Prompt, output: int) -> bool:
