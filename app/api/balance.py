@@ -30,10 +30,11 @@ from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import window_ends
 from app.models.metering.gate_checks import tomorrow
-from app.models.metering.key_limit import spendable
+from app.models.metering.key_limit import key_limit
 from app.models.metering.member_limit import member_limit
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
+from app.models.metering.spending_limit import least_left
 from app.models.metering.usage import Usage
 from app.web.access import managers_only
 from app.web.csv import CSV, csv_of, wants_csv
@@ -95,6 +96,7 @@ def read_balance() -> dict[str, Any]:
     account_state = load_account_state(current_user.account_id, now)
     comes = next_refill(current_user.account, now)
     member = member_limit(account_state, current_user.user_id, now)
+    limits = [limit for limit in (member, key_limit(current_user, now)) if limit]
     db.session.commit()
     balance = account_state.balance(now)
     return {
@@ -103,7 +105,7 @@ def read_balance() -> dict[str, Any]:
         **amount("credits", balance.credits),
         **amount("reserved", balance.reserved),
         **amount("available", balance.available),
-        **amount("spendable", spendable(account_state, current_user, now)),
+        **amount("spendable", min(balance.available, least_left(limits))),
         **amount("daily_limit", balance.daily_limit),
         **amount("daily_used", balance.daily_used),
         **amount("member_limit", member.limit if member else None),

@@ -213,7 +213,8 @@ def last_event(generation: Generation) -> dict[str, Any]:
         has_text = bool(generation.text.strip() or receipt.usage.images)
         why = why_it_ended(generation.call_ending.finish_reason, has_text=has_text, is_shortened=is_shortened)
         last = ended(ids, ending, (receipt.paid, receipt.available, *tokens), why)
-        last |= fallen_back(generation.reservation.prompt.model, generation.sent.model, last)
+        if generation.has_fallen_back:
+            last |= by_fallback(generation.reservation.prompt.model, generation.sent.model, last)
         return last | shown_images(receipt.usage_id, receipt.usage.images)
     if kept is not None:
         return ended_row(db.session.get_one(kept.table.model, kept.row_id), ids, kept.table)
@@ -224,8 +225,8 @@ def last_event(generation: Generation) -> dict[str, Any]:
 def ended_row(row: Any, ids: dict[str, str], table: TextTable) -> dict[str, Any]:
     ending = Outcome(row.status, None, row.error_code, row.error_detail)
     has_text = bool(getattr(row, table.text).strip() or row.call.images)
-    last, model = ended_call(row.call, row.account_id, ids, ending, has_text=has_text), getattr(row, "model", None)
-    return last | fallen_back(row.call.model, model, last) if model == row.call.answered_model else last
+    last, model = ended_call(row.call, row.account_id, ids, ending, has_text=has_text), getattr(row, "model", "")
+    return last | by_fallback(row.call.model, model, last) if row.call.is_by_fallback(model) else last
 
 
 def ended_call(
@@ -253,9 +254,9 @@ def shown_images(call_id: int, images: int) -> dict[str, Any]:
     return {"images": [shown_attachment(file) for file in files]} if files else {}
 
 
-def fallen_back(asked: str, answered: str, last: dict[str, Any]) -> dict[str, Any]:
+def by_fallback(asked: str, answered: str, last: dict[str, Any]) -> dict[str, Any]:
     """Part of the last event where another model answered than the one that was asked: the note says so first."""
-    if asked == answered or last["event"] != "done":
+    if last["event"] != "done":
         return {}
     return {"note": " ".join(filter(None, [fallback_note(asked, answered), last["note"]]))}
 

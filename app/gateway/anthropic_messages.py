@@ -111,14 +111,19 @@ class MessagesWriter:
         yield {"type": "message_stop"}
 
 
-def message_events(event: Event) -> Iterator[Event]:
-    """The events of a message that came whole, from who sends no stream; any other event is its own."""
-    blocks = event.get("content") if event.get("type") == "message" else None
-    if not isinstance(blocks, list):
-        yield event
-        return
+def unfolded(events: Iterable[Event]) -> Iterator[Event]:
+    """Events as a stream has them: a message that came whole, from who sends none, is several."""
+    for event in events:
+        if event.get("type") == "message" and isinstance(event.get("content"), list):
+            yield from events_of(event)
+        else:
+            yield event
+
+
+def events_of(event: Event) -> Iterator[Event]:
+    """Those of a whole message."""
     yield {"type": "message_start", "message": event}
-    for number, block in enumerate(map(mapping, blocks)):
+    for number, block in enumerate(map(mapping, event["content"])):
         yield {"type": "content_block_start", "index": number, "content_block": block}
         yield {"type": "content_block_stop", "index": number}
     end = {name: event.get(name) for name in ("stop_reason", "stop_sequence")}

@@ -8,7 +8,7 @@ from flask_login import current_user
 
 from app.api.calls import fingerprint, request_key
 from app.api.event_stream import EventStream, json_of
-from app.gateway.anthropic_messages import MessagesWriter, message_events, whole_message
+from app.gateway.anthropic_messages import MessagesWriter, unfolded, whole_message
 from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.chat_from_message_events import ChatFromMessageEvents
 from app.gateway.errors import anthropic_error, dialect_error, openai_error
@@ -158,7 +158,7 @@ class GatewayCall:
 
     def _told(self, events: Iterable[Event]) -> Iterator[Event]:
         """The provider's events in the caller's dialect: of each nothing, one or several."""
-        for event in (one for came in events for one in message_events(came)):
+        for event in unfolded(events):
             for step in self._steps(event):
                 yield from self.writer.feed(step)
 

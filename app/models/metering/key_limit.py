@@ -15,9 +15,10 @@ from app.extensions import db
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import KeyLimits
 from app.models.metering.account_state import AccountState
-from app.models.metering.member_limit import in_all, mark_of, member_limit, month_of, next_month, read_at_mark
+from app.models.metering.member_limit import member_limit, month_of, next_month
 from app.models.metering.refusal import Refusal
 from app.models.metering.spending_limit import SpendingLimit, least_left
+from app.models.metering.spent_so_far import in_all, mark_of, read_at_mark
 from app.models.metering.usage import COUNTED, USAGES
 from app.models.metering.usage_rollup import KeyDay, KeyWatermark, in_one_look
 

@@ -162,6 +162,10 @@ class Usage(Model):
     def input_tokens(self) -> int:
         return self.uncached_input + self.cache_read + self.cache_write_5m + self.cache_write_1h
 
+    def is_by_fallback(self, model: str) -> bool:
+        """Whether the model that a message names answered in the place of the one that was asked."""
+        return self.answered_model == model != self.model
+
     @property
     def is_estimated(self) -> bool:
         return self.source == "estimated"
