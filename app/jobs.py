@@ -10,7 +10,6 @@ from flask import current_app
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
-from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseTimeoutException
 from sqlalchemy.exc import OperationalError
@@ -36,9 +35,9 @@ PENDING_LIFETIME = 20
 
 LAST_RUNS = "tollgate:last_runs"
 
-ENDS_ALL = (BaseTimeoutException, StopRequested, OperationalError)
-"""What ends a job that goes over many rows, whichever it is at: its time is over, its process is told to stop, or the
-database is away. Any other fault is of one row alone."""
+ENDS_ALL = (BaseTimeoutException, OperationalError)
+"""What ends a job that goes over many rows, whichever it is at: its time is over, or the database is away. Any other
+fault is of one row alone."""
 
 WAITING = "jobs to enqueue after the commit"
 

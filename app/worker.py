@@ -9,14 +9,12 @@ import logging
 import signal
 import sys
 import time
-from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 import redis
 from flask import Flask
 from rq import Queue, SimpleWorker
-from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute
@@ -135,8 +133,6 @@ class Clock:
         try:
             import_attribute(str(name))()
             note_run(str(name), utcnow())
-        except StopRequested:
-            raise
         except Exception:
             log.exception("job failed", extra={"job": str(name)})
             db.session.rollback()
@@ -176,18 +172,19 @@ def is_done(app: Flask) -> bool:
 
 
 def stop(_signum: int, _frame: FrameType | None) -> None:
-    """Until RQ has handlers of its own there is nothing to finish."""
-    raise StopRequested
+    """Until RQ has handlers of its own there is nothing to finish. No error, which somebody on the way might catch."""
+    raise SystemExit
 
 
 def main(arguments: list[str]) -> None:
     """Run until done or asked to stop; the signal for that may come at any line."""
     for signum in ENDING:
         signal.signal(signum, stop)
-    with suppress(StopRequested):
+    try:
         run(arguments)
-    for signum in ENDING:
-        signal.signal(signum, signal.SIG_IGN)  # it is ending already
+    finally:
+        for signum in ENDING:
+            signal.signal(signum, signal.SIG_IGN)  # it is ending already
 
 
 def run(arguments: list[str]) -> None:

@@ -8,7 +8,6 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from rq.exceptions import StopRequested
 from rq.timeouts import JobTimeoutException
 
 import app.mailer as outbox
@@ -100,7 +99,7 @@ def test_a_mail_that_cannot_be_written_is_tried_again_and_keeps_no_other_waiting
     assert (attempts, outbox.sweep()) == ([(1,), (1,)], 0)
 
 
-@pytest.mark.parametrize("end", [JobTimeoutException, StopRequested])
+@pytest.mark.parametrize("end", [JobTimeoutException, SystemExit])
 def test_a_sweep_ends_when_its_time_is_over_or_its_process_stops(
     session: Database, monkeypatch: pytest.MonkeyPatch, end: type[Exception]
 ) -> None:
