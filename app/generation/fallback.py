@@ -19,8 +19,8 @@ from app.models.metering.usage import Usage
 from app.providers.base import Prompt, Provider
 
 
-class Fallback(NamedTuple):
-    """Who is asked instead: the call at that model's price, the prompt as it counts and as it is sent."""
+class Answerer(NamedTuple):
+    """Who is asked: the call at that model's price, the prompt as it counts and as it is sent."""
 
     reservation: Reservation
     sent: Prompt
@@ -28,16 +28,14 @@ class Fallback(NamedTuple):
     prompt: Prompt
 
 
-def fall_back(reservation: Reservation) -> Fallback | None:
-    """Give the call to the model that takes the place of the one asked, where there is one. Commits."""
+def fallback_for(reservation: Reservation) -> Answerer | None:
+    """The model that may answer in the place of the one that was asked, where there is one."""
     instead = fallback_of(reservation)
     if instead is None:
         return None
     model, price, prompt = instead
-    db.session.get_one(Usage, reservation.usage_id).price_id = price.id
-    db.session.commit()
-    priced = replace(reservation, rates=price.rates, tier=price.tier)
-    return Fallback(priced, prompt, provider_of(model), upstream_prompt(model, prompt))
+    priced = replace(reservation, rates=price.rates, tier=price.tier, price_id=price.id)
+    return Answerer(priced, prompt, provider_of(model), upstream_prompt(model, prompt))
 
 
 def fallback_of(reservation: Reservation) -> tuple[AIModel, ModelPrice, Prompt] | None:

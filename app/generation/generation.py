@@ -9,7 +9,8 @@ from flask import Flask, g
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
-from app.generation.fallback import fall_back
+from app.generation import cooldown
+from app.generation.fallback import Answerer, fallback_for
 from app.generation.provider_reader import NOBODY, Follower, ProviderReader
 from app.generation.text_checkpoint import FinishedText, KeptText
 from app.jobs import JobName, enqueue
@@ -21,11 +22,11 @@ from app.models.metering.call_ending import INTERRUPTED, CallEnding
 from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle_with
 from app.models.metering.usage import Usage
 from app.observability.counters import count_call
-from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
+from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage
 from app.providers.thinking import without_thinking
+from app.providers.usage import credible, estimated
 
 log = logging.getLogger(__name__)
-MOST_CREDIBLE_TOKENS = 10**8
 SETTLE_PATIENCE = 150.0
 
 STOPPED = "You stopped this answer. What was written up to then is kept and charged."
@@ -134,14 +135,9 @@ class Generation(ProviderReader):
                 yield None
 
     def _read(self, provider: Provider, prompt: Prompt) -> Generator[None, None, tuple[str | None, str | None]]:
-        """Collect the text, if need be of the model's fallback; the code and words of an error, or two Nones."""
+        """Collect the text; the code and words of an error, or two Nones."""
         try:
-            try:
-                yield from self._collect(provider, prompt)
-            except ProviderError as error:
-                if (instead := self._fall_back(error)) is None:
-                    raise
-                yield from self._collect(*instead)
+            yield from self._answer(Answerer(self.reservation, self.sent, provider, prompt))
         except ProviderError as error:
             self.failure = error
             return "provider_error", str(error)
@@ -150,7 +146,36 @@ class Generation(ProviderReader):
             return "provider_error", "The answer was cut off on our side. Nothing was charged."
         return None, None
 
-    def _collect(self, provider: Provider, prompt: Prompt) -> Iterator[None]:
+    def _answer(self, asked: Answerer) -> Iterator[None]:
+        """By the model that was asked or, before anything came, by its fallback: first while the other is failing."""
+        instead = self._fallback() if cooldown.is_on(self.sent.model) else None
+        try:
+            yield from self._collect(instead or asked)
+        except ProviderError as error:
+            is_final = self._is_under_way or (error.is_of_sender and not instead)
+            other = None if is_final else asked if instead else self._fallback()
+            if other is None:
+                raise
+            cooldown.begin(asked.sent.model)
+            try:
+                yield from self._collect(other)
+            except ProviderError as second:
+                # what a fallback has against the request does not answer who asked another model
+                raise error if second.is_of_sender and not instead else second from None
+
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether something came, or somebody stopped it: then nobody else is asked."""
+        is_used = self.told or (self.reply is not None and self.reply.usage.source != "none")
+        return bool(is_used) or self.is_stopping or self.is_interrupted
+
+    def _fallback(self) -> Answerer | None:
+        with self.app.app_context():
+            Setting.remember(self.settings)
+            return fallback_for(self.reservation)
+
+    def _collect(self, answerer: Answerer) -> Iterator[None]:
+        self.reservation, self.sent, provider, prompt = answerer
         try:
             self.reply = self._ask(provider, prompt)
             if self.is_interrupted or self.is_stopping:
@@ -162,19 +187,8 @@ class Generation(ProviderReader):
             call = {"call": self.reservation.usage_id, "model": self.sent.model}
             log.warning("provider failed", extra={"reason": error.reason, "technical": error.technical, **call})
             raise
-
-    def _fall_back(self, error: ProviderError) -> tuple[Provider, Prompt] | None:
-        """Whom to ask instead, and what. None once something came or somebody stopped it, or by the request's fault."""
-        is_used = self.told or (self.reply is not None and self.reply.usage.source != "none")
-        if is_used or error.is_of_sender or self.is_stopping or self.is_interrupted:
-            return None
-        with self.app.app_context():
-            Setting.remember(self.settings)
-            instead = fall_back(self.reservation)
-        if instead is None:
-            return None
-        self.reservation, self.sent = instead.reservation, instead.sent
-        return instead.provider, instead.prompt
+        if self.told:
+            cooldown.end(self.sent.model)
 
     def _ask(self, provider: Provider, prompt: Prompt) -> Reply:
         return provider.stream(prompt)
@@ -195,11 +209,8 @@ class Generation(ProviderReader):
 
     def _usage(self, status: str) -> TokenUsage:
         """What was reported at the end, where that is credible; what it leaves out is counted here and marked so."""
-        reported = self.reply.usage if self.reply else TokenUsage()
-        if reported.input_tokens + reported.output > MOST_CREDIBLE_TOKENS:
-            reported = TokenUsage(raw=reported.raw)
-        has_output = bool(reported.output) or not self.parts
-        if reported.input_tokens and has_output:
+        reported = credible(self.reply.usage) if self.reply else TokenUsage()
+        if reported.input_tokens and (reported.output or not self.parts):
             return reported
         if reported.source == "none" and status == "failed" and not self.parts:
             return reported
@@ -247,19 +258,17 @@ class Generation(ProviderReader):
 
     def _priced_as_served(self) -> Reservation:
         """The reservation at the rates of the model that answered and the tier that served, where they are listed."""
-        said, asked = self.call_ending.evidence, self.sent.model
-        tier = price_tier(said.service_tier) if said.service_tier else self.reservation.tier
-        is_other_tier = tier != self.reservation.tier
-        if said.model in (None, asked) and not is_other_tier:
-            return self.reservation
-        call = db.session.get_one(Usage, self.reservation.usage_id)
+        said, asked, reservation = self.call_ending.evidence, self.sent.model, self.reservation
+        tier = price_tier(said.service_tier) if said.service_tier else reservation.tier
+        is_other_tier = tier != reservation.tier
+        if said.model in (None, asked) and not is_other_tier and not self.has_fallen_back:
+            return reservation
+        call = db.session.get_one(Usage, reservation.usage_id)
         price = price_as_served(asked, said.model, call.created_at, tier=tier, is_other_tier=is_other_tier)
-        if price is None or price.id == call.price_id:
-            db.session.rollback()
-            return self.reservation
-        call.price, rates = price, price.rates
+        call.price_id = price.id if price else reservation.price_id or call.price_id
+        rates = price.rates if price else reservation.rates
         db.session.commit()
-        return replace(self.reservation, rates=rates)
+        return replace(reservation, rates=rates)
 
     def _finished_text(self, ending: Outcome) -> FinishedText | None:
         """What its row ends with."""
@@ -288,13 +297,3 @@ class Generation(ProviderReader):
             enqueue(JobName.RECHARGE, self.reservation.account_id)
         if receipt.needs_alert:
             enqueue(JobName.TELL_ALERTS, self.reservation.account_id)
-
-
-def estimated(prompt: Prompt, text: str, reported: TokenUsage, *, thinking: int = 0) -> TokenUsage:
-    """The usage of a call, with what was not reported of it counted locally. billing-rules.md 5.
-
-    No input, cached or not, is no report of the input: every call has some. The thinking that was streamed is output.
-    """
-    fresh = reported.uncached_input if reported.input_tokens else prompt.tokens
-    output = reported.output or estimate_tokens(text, prompt.model) + thinking
-    return replace(reported, uncached_input=fresh, output=output, source="estimated")

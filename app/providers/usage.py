@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from app.providers.base import TokenUsage
+from app.providers.base import Prompt, TokenUsage, estimate_tokens
 
 MOST_TOKENS = 1_000_000_000
+MOST_CREDIBLE_TOKENS = 10**8
 MOST_SEARCHES = 1_000
 RAW_CHARACTERS = 4_000
 DEEPEST_NAME = 3
@@ -260,3 +262,19 @@ def clean(figure: object) -> Any:
         return figure
     text = f"{figure:.4g}" if isinstance(figure, float) else str(figure)
     return text[:64].encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def credible(reported: TokenUsage) -> TokenUsage:
+    """Of a report that no call can come to, only what it says."""
+    is_true = reported.input_tokens + reported.output <= MOST_CREDIBLE_TOKENS
+    return reported if is_true else TokenUsage(raw=reported.raw)
+
+
+def estimated(prompt: Prompt, text: str, reported: TokenUsage, *, thinking: int = 0) -> TokenUsage:
+    """The usage of a call, with what was not reported of it counted locally. billing-rules.md 5.
+
+    No input, cached or not, is no report of the input: every call has some. The thinking that was streamed is output.
+    """
+    fresh = reported.uncached_input if reported.input_tokens else prompt.tokens
+    output = reported.output or estimate_tokens(text, prompt.model) + thinking
+    return replace(reported, uncached_input=fresh, output=output, source="estimated")

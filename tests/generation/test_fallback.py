@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.generation import cooldown
 from app.generation.fallback import fallback_of
 from app.models.base import utcnow
 from app.models.billing.audit import audit
@@ -21,12 +22,13 @@ from tests.support import Database, people
 from tests.support.people import CREDIT, Heard, heard
 from tests.support.provider_server import ProviderServer
 
-DOWN, UPSTREAM = "gpt [[fault:503]]", "claude-at-its-vendor"
+DOWN, UPSTREAM = "gpt [[fault:401]]", "claude-at-its-vendor"
 
 
 @pytest.fixture
-def asked(ada: Door, session: Database) -> AIModel:
+def asked(ada: Door, session: Database, monkeypatch: pytest.MonkeyPatch) -> AIModel:
     """The model that ada asks: its provider is down, and a cheaper one of another provider takes its place."""
+    monkeypatch.setattr(cooldown, "_until", {})
     people.model("claude-test", kind="anthropic", dollars_in="1", dollars_out="5", upstream_name=UPSTREAM)
     model = session.query(AIModel).filter_by(name="gpt-test").one()
     model.fallback, model.upstream_name = "claude-test", DOWN
@@ -122,13 +124,57 @@ def test_images_are_shown_only_to_who_counts_them_as_the_other_does(
     assert (fallback_of(reserved) is None) == is_shown
 
 
-def test_where_both_fail_nothing_is_charged(
-    ada: Door, asked: AIModel, provider: ProviderServer, session: Database
+@pytest.mark.parametrize("fault", [404, 413])
+def test_where_both_fail_nothing_is_charged_and_the_fallback_blames_nobody(
+    ada: Door, asked: AIModel, provider: ProviderServer, session: Database, fault: int
 ) -> None:
-    AIModel.named("claude-test").upstream_name = "claude [[fault:529]]"  # type: ignore[union-attr]
+    instead = AIModel.named("claude-test")
+    instead.upstream_name = f"claude [[fault:{fault}]]"  # type: ignore[union-attr]
     session.commit()
     stream = ada.ask("hello")
 
-    assert (stream.ended_as, asked_models(provider)) == ("error", [DOWN, "claude [[fault:529]]"])
+    assert (stream.ended_as, asked_models(provider)) == ("error", [DOWN, f"claude [[fault:{fault}]]"])
+    assert ("our side" in stream.end["detail"]) == (fault == 413)
     assert call_of(session, stream).paid_nanos == 0
     assert ada.balance()["credits_nanos"] == 1000 * CREDIT
+
+
+def ask_again(ada: Door, provider: ProviderServer, session: Database, *, is_over: bool = False) -> list[str]:
+    """Who is asked by the next question, with the time to be left alone over or not; it is always answered."""
+    if is_over:
+        cooldown._until["gpt-test"] = 0
+    provider.requests.clear()
+    call = call_of(session, stream := ada.ask("hello"))
+    answered = "claude-test" if call.answered_model == "claude-test" else "gpt-test"
+    assert (stream.ended_as, call.price.model.name) == ("done", answered)
+    return asked_models(provider)
+
+
+def test_a_model_that_failed_is_left_alone_until_one_call_finds_it_well(
+    ada: Door, asked: AIModel, provider: ProviderServer, session: Database
+) -> None:
+    assert ask_again(ada, provider, session) == [DOWN, UPSTREAM]
+    assert ask_again(ada, provider, session) == [UPSTREAM]
+    assert ask_again(ada, provider, session, is_over=True) == [DOWN, UPSTREAM]
+    assert ask_again(ada, provider, session) == [UPSTREAM]
+    asked.upstream_name = "well"
+    session.commit()
+    assert ask_again(ada, provider, session, is_over=True) == ["well"]
+    assert ask_again(ada, provider, session) == ["well"]
+
+
+def test_while_one_call_tries_a_model_anew_others_keep_away(asked: AIModel) -> None:
+    cooldown._until[asked.name] = 0
+    assert [cooldown.is_on(asked.name) for _ in range(2)] == [False, True]
+
+
+def test_where_the_fallback_refuses_meanwhile_the_model_is_asked_after_all(
+    ada: Door, asked: AIModel, provider: ProviderServer, session: Database
+) -> None:
+    AIModel.named("claude-test").upstream_name = "claude [[fault:413]]"  # type: ignore[union-attr]
+    asked.upstream_name = "well"
+    session.commit()
+    cooldown.begin("gpt-test")
+    assert ask_again(ada, provider, session) == ["claude [[fault:413]]", "well"]
+    assert ask_again(ada, provider, session) == ["well"]
+    assert audit_calls().all() == []

@@ -30,7 +30,8 @@ RECEIPT = (*BUCKETS, *COSTS, "source", "raw", "state", "outcome", "settled_at", 
 class Reservation:
     """A call that may run: its usage row, the prompt as it may be sent, and the most it will be charged.
 
-    `own_left` is what the caller's own limits left before it. `tier` is the service tier that its rates are for.
+    `own_left` is what the caller's own limits left before it. `tier` is the service tier that its rates are for,
+    `price_id` the row that they are of.
     """
 
     usage_id: int
@@ -43,6 +44,7 @@ class Reservation:
     overdraft: int
     tier: str = ORDINARY
     own_left: int = NO_LIMIT
+    price_id: int | None = None
 
     @property
     def day(self) -> date:
@@ -127,6 +129,7 @@ class Admission:
             overdraft_of(self.account_state),
             self.price.tier,
             self.own_left,
+            self.price.id,
         )
 
 
