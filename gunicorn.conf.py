@@ -1,5 +1,6 @@
 """gunicorn: a thread for each stream, an end to whoever neither sends nor reads, and time to finish at a deploy."""
 
+import gc
 import importlib
 import logging
 import os
@@ -142,10 +143,15 @@ is_told_to_stop = threading.Event()
 
 
 def on_starting(_server: Any) -> None:
-    """Load the vendors' packages before the fork where a key says that they are wanted: not at the first question."""
+    """Load the vendors' packages before the fork where a key says that they are wanted: not at the first question.
+
+    What is loaded by now stays: to look through it for garbage would stop all streams for a tenth of a second.
+    """
     for vendor in ("openai", "anthropic"):
         if os.environ.get(f"{vendor.upper()}_API_KEY"):
             importlib.import_module(f"app.providers.{vendor}")
+    gc.collect()
+    gc.freeze()
 
 
 def when_ready(server: Any) -> None:

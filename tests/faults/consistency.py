@@ -74,13 +74,20 @@ def wrongs() -> dict[str, Any]:
         "figures that no row explains": list(audit()),
         "reservations left": ids(Usage.id, Usage.state == "running"),
         "messages without an end": ids(Message.id, Message.status == "running"),
-        "events not processed": ids(StripeEvent.id, StripeEvent.state.in_(("received", "failed", "parked"))),
+        "events not processed": [event_line(event) for event in db.session.query(StripeEvent).filter(NOT_DONE)],
         "accounts with two open recharges": list(db.session.scalars(several.having(func.count() > 1))),
         "charges without an answer": ids(Usage.id, Usage.state == "settled", PAID > 0, ~has_answer("done", "stopped")),
         "answers that nobody paid": ids(Usage.id, Usage.state == "released", Usage.output > 0, has_answer("done")),
         "calls of no message": ids(Usage.id, Usage.operation == "chat", ~has_answer()),
     }
     return {name: rows for name, rows in result.items() if rows}
+
+
+NOT_DONE = StripeEvent.state.in_(("received", "failed", "parked"))
+
+
+def event_line(event: StripeEvent) -> str:
+    return f"{event.type} {event.about}: {event.state} after {event.attempts}, due {event.next_try_at}, {event.error}"
 
 
 PAID = Usage.allowance_paid_nanos + Usage.credits_paid_nanos
