@@ -2,29 +2,19 @@
 
 import fcntl
 import gc
+import multiprocessing
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
 from app.db import sqlite
 from app.db.sqlite import TurnConnection
-from devserver.procfile import PROJECT
-
-HOLDER = """
-import sqlite3, sys, time
-from app.db.sqlite import TurnConnection
-held = sqlite3.connect(sys.argv[1], factory=TurnConnection)
-held.cursor().execute("INSERT INTO t VALUES (0)")
-print("holds", flush=True)
-time.sleep(60)
-"""
 
 
 @pytest.fixture
@@ -125,17 +115,27 @@ def test_a_statement_that_fails_keeps_the_turn_until_the_rollback(two: Two, monk
 
 
 def test_the_turn_of_a_process_ends_with_it(path: Path, two: Two) -> None:
-    command = [sys.executable, "-c", HOLDER, str(path)]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "holds\n"
-        waiting = threading.Thread(target=put, args=(two[0], 2))
-        waiting.start()
-        time.sleep(0.2)
-        assert waiting.is_alive()
-        holder.kill()
-        waiting.join(5)
+    processes = multiprocessing.get_context("fork")
+    holds = processes.Event()
+    holder = processes.Process(target=hold, args=(path, holds))
+    holder.start()
+    assert holds.wait(10)
+    waiting = threading.Thread(target=put, args=(two[0], 2))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    holder.kill()
+    waiting.join(5)
+    holder.join(5)
     assert numbers(two[1]) == [2]
+
+
+def hold(path: Path, holds: Event) -> None:
+    """Take a turn and keep it."""
+    connection = connection_to(path)
+    connection.cursor().execute("INSERT INTO t VALUES (0)")
+    holds.set()
+    time.sleep(60)
 
 
 def test_who_waits_too_long_for_another_process_is_told_so(

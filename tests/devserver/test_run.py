@@ -32,29 +32,23 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevelopmentRun
         run.process.wait(patient(30))
 
 
-def test_the_last_words_are_where_everything_is_and_who_the_admin_is(running: DevelopmentRun) -> None:
+def test_everything_runs_and_the_last_words_are_where_it_is_and_who_the_admin_is(running: DevelopmentRun) -> None:
     last = [line for line in running.said.splitlines() if line.startswith(LAST_WORDS)]
     starts = [f"{READY}http://127.0.0.1:{running.port}", *LAST_WORDS[1:]]
     assert [line.startswith(start) for line, start in zip(last, starts, strict=True)] == [True] * 4
     assert requests.get(f"http://127.0.0.1:{running.port}/readyz", timeout=60).status_code == 200
+    for words in ("working", "ticking"):
+        running.await_words(words)
 
 
 BESIDE = """
+import runpy, sqlite3, sys
 from app import create_app
 from app.jobs import is_reachable
 app = create_app()
 with app.app_context():
     print(is_reachable(), app.test_cli_runner().invoke(args=["billing", "reconcile"]).output)
-"""
-
-
-def test_commands_beside_a_run_reach_its_database_redis_and_payments(running: DevelopmentRun) -> None:
-    done = running.command("python", "-c", BESIDE)
-    assert done.stdout.strip() == "True Stripe and our records agree.", done.stderr
-
-
-NEXT_RUNS = """
-import runpy, sqlite3, sys
+print("The next run begins")
 runpy.run_module("devserver.prepare", run_name="__main__")
 print("The password is changed")
 with sqlite3.connect("instance/tollgate.db") as database:
@@ -63,11 +57,15 @@ runpy.run_module("devserver.prepare", run_name="__main__")
 """
 
 
-def test_the_next_run_keeps_the_password_until_it_is_changed(running: DevelopmentRun) -> None:
+def test_beside_a_run_its_database_redis_and_payments_are_reached_and_the_next_keeps_the_password_until_it_is_changed(
+    running: DevelopmentRun,
+) -> None:
     first = (running.folder / "instance" / "first-admin").read_text().strip()
     assert first in running.said
-    told = running.command("python", "-c", NEXT_RUNS, people.hashed_password())
-    kept, _, after = told.stdout.partition("The password is changed\n")
+    told = running.command("python", "-c", BESIDE, people.hashed_password())
+    beside, _, next_runs = told.stdout.partition("The next run begins\n")
+    kept, _, after = next_runs.partition("The password is changed\n")
+    assert beside.strip() == "True Stripe and our records agree.", told.stderr
     assert first in kept, told.stderr
     assert (after.strip(), told.returncode) == ("", 0), told.stderr
     assert not (running.folder / "instance" / "first-admin").exists()
@@ -82,7 +80,9 @@ def test_two_runs_in_one_folder_are_refused(running: DevelopmentRun) -> None:
     assert "already running in this folder" in again.stderr
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_is_started_again(running: DevelopmentRun) -> None:
+    """In `make test`: `test_supervisor.py`."""
     await_that(lambda: running.said.count("working") == 1, 60, failing=lambda: running.said)
     time.sleep(max(0.0, running.began + STARTS_WELL - time.monotonic()))
     os.kill(running.pid_of("-m app.worker"), signal.SIGKILL)

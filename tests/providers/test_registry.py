@@ -1,7 +1,6 @@
-"""The registry: one provider per address and key and process, and no vendor's package before it is needed."""
+"""The registry: one provider per address and key and process."""
 
 import multiprocessing
-import subprocess
 import sys
 import threading
 
@@ -64,15 +63,3 @@ def test_a_forked_process_opens_its_own() -> None:
     child.join(30)
 
     assert child.exitcode == 0
-
-
-def test_the_vendors_packages_are_not_loaded_for_the_demo() -> None:
-    code = (
-        "import sys; from app.providers.registry import open_provider; "
-        "open_provider('demo', base_url=None, api_key=None); "
-        "print(sorted({'openai', 'anthropic'} & set(sys.modules)))"
-    )
-
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert told.stdout.strip() == "[]"
