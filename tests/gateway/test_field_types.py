@@ -1,5 +1,6 @@
 """Requests of an outsider: a wrong type anywhere is told by its field, whatever the provider speaks; never a 500."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from app.gateway.prompts import GatewayRequest
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.refusal import InvalidRequest, Refusal
+from tests.conftest import IS_LONG
 from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program
 from tests.support import Database
 from tests.support.people import CREDIT
@@ -156,21 +158,23 @@ def fields_told(dialect: str, body: dict[str, Any], model: AIModel) -> set[str]:
     return set()
 
 
-@pytest.mark.parametrize("kind", ["openai", "anthropic"])
 @pytest.mark.parametrize(("dialect", "form"), [*zip(WHOLE, WHOLE, strict=True), ("chat", "responses")])
-def test_a_wrong_type_anywhere_is_told_by_its_field(
-    app: Flask, session: Database, dialect: str, form: str, kind: str
-) -> None:
-    provider = ProviderAccount(kind=kind, name="p")
+def test_a_wrong_type_anywhere_is_told_by_its_field(app: Flask, session: Database, dialect: str, form: str) -> None:
+    """Each value at each place, for one kind of provider or the other; with `LONG=1` for both."""
     shown = {"takes_images": True, "is_reasoning": True, "max_output_tokens": 4096}
-    model, whole = AIModel(name="m", provider=provider, **shown), WHOLE[form]
+    kinds = [ProviderAccount(kind=kind, name="p") for kind in ("openai", "anthropic")]
+    models = [AIModel(name="m", provider=kind, **shown) for kind in kinds]
+    turns, whole = itertools.cycle([models] if IS_LONG else [models[:1], models[1:]]), WHOLE[form]
+
+    def told_at(body: dict[str, Any], at: Path) -> list[set[str]]:
+        wrong = [(changed(body, at, value), next(turns)) for value in WRONG]
+        return [set().union(*(fields_told(dialect, sent, model) for model in asked)) for sent, asked in wrong]
+
     with app.test_request_context(PATHS[dialect], method="POST"):
-        assert fields_told(dialect, whole, model) == set()
-        told = {at: [fields_told(dialect, changed(whole, at, value), model) for value in WRONG] for at in paths(whole)}
+        assert [fields_told(dialect, whole, model) for model in models] == [set(), set()]
+        told = {at: told_at(whole, at) for at in paths(whole)}
         for fields in OTHERWISE.get(form, ()) if dialect == form else ():
-            other = whole | fields
-            for at in paths(fields):
-                told[at] = [fields_told(dialect, changed(other, at, value), model) for value in WRONG]
+            told |= {at: told_at(whole | fields, at) for at in paths(fields)}
     elsewhere = {
         "data:,",
         "source",
