@@ -1,20 +1,28 @@
 """`make run`: from an empty folder to a page, again with the data kept, and nothing left behind."""
 
 import os
+import runpy
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
 
+from app import addresses, config
+from app.jobs import is_reachable
+from devserver import ports
 from devserver.supervisor import STARTS_WELL
+from tests.conftest import app_in, close
 from tests.devserver.conftest import DevelopmentRun, cloned
 from tests.support import people
 from tests.support.crowding import patient
 from tests.support.running_app import await_that
+from tests.support.test_apps import made_apps
 
 READY = "Tollgate is ready: "
 LAST_WORDS = (READY, "Admin: admin@example.com ", "Sandbox payments: http://", "Emails: ")
@@ -41,34 +49,33 @@ def test_everything_runs_and_the_last_words_are_where_it_is_and_who_the_admin_is
         running.await_words(words)
 
 
-BESIDE = """
-import runpy, sqlite3, sys
-from app import create_app
-from app.jobs import is_reachable
-app = create_app()
-with app.app_context():
-    print(is_reachable(), app.test_cli_runner().invoke(args=["billing", "reconcile"]).output)
-print("The next run begins")
-runpy.run_module("devserver.prepare", run_name="__main__")
-print("The password is changed")
-with sqlite3.connect("instance/tollgate.db") as database:
-    database.execute("UPDATE users SET password_hash = ?", sys.argv[1:])
-runpy.run_module("devserver.prepare", run_name="__main__")
-"""
-
-
 def test_beside_a_run_its_database_redis_and_payments_are_reached_and_the_next_keeps_the_password_until_it_is_changed(
-    running: DevelopmentRun,
+    running: DevelopmentRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = (running.folder / "instance" / "first-admin").read_text().strip()
-    assert first in running.said
-    told = running.command("python", "-c", BESIDE, people.hashed_password())
-    beside, _, next_runs = told.stdout.partition("The next run begins\n")
-    kept, _, after = next_runs.partition("The password is changed\n")
-    assert beside.strip() == "True Stripe and our records agree.", told.stderr
-    assert first in kept, told.stderr
-    assert (after.strip(), told.returncode) == ("", 0), told.stderr
-    assert not (running.folder / "instance" / "first-admin").exists()
+    instance = running.folder / "instance"
+    for module in (addresses, config, ports):
+        monkeypatch.setattr(module, "INSTANCE", instance)
+    app = app_in(monkeypatch, {"APP_ENV": "development"})
+    made_apps.forget()  # those of the next runs are made later
+    with app.app_context():
+        told = app.test_cli_runner().invoke(args=["billing", "reconcile"]).output
+        assert (is_reachable(), told.strip()) == (True, "Stripe and our records agree.")
+    close(app)
+
+    first = (instance / "first-admin").read_text()
+    assert first.strip() in running.said
+    assert prepared_again(capsys) == first
+    with closing(sqlite3.connect(instance / "tollgate.db")) as database, database:
+        database.execute("UPDATE users SET password_hash = ?", [people.hashed_password()])
+    assert prepared_again(capsys) == ""
+    assert not (instance / "first-admin").exists()
+
+
+def prepared_again(capsys: pytest.CaptureFixture[str]) -> str:
+    """What the next run's preparation says of the admin."""
+    capsys.readouterr()
+    close(runpy.run_module("devserver.prepare", run_name="__main__")["app"])
+    return capsys.readouterr().out
 
 
 def test_two_runs_in_one_folder_are_refused(running: DevelopmentRun) -> None:
