@@ -173,7 +173,7 @@ class ModelForm(RowForm):
     fallback = SelectField(
         "If it fails, ask",
         choices=successors,
-        description="Tried when the provider fails before the first word, unless it could cost more. Not for /v1.",
+        description="Tried when the provider fails before the first word, unless it could cost more.",
     )
     is_reasoning = BooleanField("Reasons before it answers")
     takes_images = BooleanField("Reads images")

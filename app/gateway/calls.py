@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from flask import Response, g, jsonify, request
 from flask_login import current_user
@@ -94,7 +95,7 @@ def answered(dialect: str, sent: Event | None = None) -> Response:
     g.available_nanos = generation.reservation.available
     response = call.stream() if asked.is_stream else call.whole()
     response.headers["X-Call-Id"] = str(generation.reservation.usage_id)
-    response.headers["X-Max-Output-Tokens"] = str(generation.reservation.prompt.max_output_tokens)
+    response.headers["X-Max-Output-Tokens"] = str(generation.sent.max_output_tokens)
     return response
 
 
@@ -115,16 +116,19 @@ class GatewayCall:
         self.dialect = asked.dialect
         self.generation = generation
         self._request_id, self._sent = g.request_id, asked.body
+        self._wants_usage = asked.wants_usage
         self._chunks, self._events, self._sound = ChatFromMessageEvents(), MessageEventsFromChat(), SoundChunks()
         self._items = MessageEventsFromResponse()
-        call_id, wants_usage = generation.reservation.usage_id, asked.wants_usage
-        self.writer: ChatWriter | MessagesWriter | ResponsesWriter
-        if asked.dialect == "messages":
-            self.writer = MessagesWriter(asked.model, call_id)
-        elif asked.dialect == "responses":
-            self.writer = ResponsesWriter(asked.model, call_id, asked.body)
-        else:
-            self.writer = ChatWriter(asked.model, call_id, wants_usage=wants_usage)
+
+    @cached_property
+    def writer(self) -> ChatWriter | MessagesWriter | ResponsesWriter:
+        """Names the model that answers: once something came, that is known."""
+        model, call_id = self.generation.sent.model, self.generation.reservation.usage_id
+        if self.dialect == "messages":
+            return MessagesWriter(model, call_id)
+        if self.dialect == "responses":
+            return ResponsesWriter(model, call_id, self._sent)
+        return ChatWriter(model, call_id, wants_usage=self._wants_usage)
 
     def whole(self) -> Response:
         try:

@@ -22,7 +22,7 @@ FINISHES = {
 
 
 class ChatWriter:
-    """Passes chunks on in their form; the model goes by the name that it was asked for, the answer by its call's.
+    """Passes chunks on in their form; the model goes by its name here, the answer by its call's.
 
     Ollama draws ids from a thousand numbers, and LangGraph takes two messages of one id for one.
     """

@@ -70,7 +70,7 @@ class GatewayRequest:
     def prompt_for(self, model: AIModel) -> WirePrompt:
         """What goes to the model's provider: this request as it is, or in the provider's own format."""
         try:
-            return self._prompt_for(model)
+            return replace(self._prompt_for(model), for_model=self.prompt_for)
         except RecursionError:
             raise InvalidRequest({"body": ["is nested too deeply."]}) from None
 

@@ -16,7 +16,7 @@ from app.models.metering.key_limit import is_open_to
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.models.metering.reservation import Reservation
 from app.models.metering.usage import Usage
-from app.providers.base import Prompt, Provider
+from app.providers.base import Prompt, Provider, WirePrompt
 
 
 class Answerer(NamedTuple):
@@ -39,18 +39,18 @@ def fallback_for(reservation: Reservation) -> Answerer | None:
 
 
 def fallback_of(reservation: Reservation) -> tuple[AIModel, ModelPrice, Prompt] | None:
-    """None where none is named or on sale, where plan, key or guests may not use it, where the prompt doesn't fit, and
-    where it could cost more than was reserved. A request in a vendor's own format has none.
+    """None where none is named or on sale, where plan, key or guests may not use it, where it has no form for it
+    or can't read it, and where it could cost more than was reserved.
     """
     asked = AIModel.named(reservation.prompt.model)
-    offer = offered(asked.fallback) if asked and type(reservation.prompt) is Prompt else None
-    if offer is None or not may_use(reservation, offer[0]):
+    offer = offered(asked.fallback) if asked else None
+    if asked is None or offer is None or not may_use(reservation, offer[0]):
         return None
     model, price = offer
-    prompt = told_to(model, reservation.prompt)
-    is_covered = price.ceiling_of(prompt) <= reservation.ceiling
-    is_read = fits(model, prompt) and counts_images_as(model, asked, prompt)
-    return (model, price, prompt) if is_read and is_covered else None
+    prompt = told_to(model, asked, reservation.prompt)
+    if prompt is None or not fits(model, prompt) or price.ceiling_of(prompt) > reservation.ceiling:
+        return None
+    return model, price, prompt
 
 
 def offered(name: str | None) -> tuple[AIModel, ModelPrice] | None:
@@ -68,8 +68,12 @@ def may_use(reservation: Reservation, model: AIModel) -> bool:
     return is_for_them and takes_model(account, model.name) and is_open_to(key.limits if key else None, model.name)
 
 
-def told_to(model: AIModel, prompt: Prompt) -> Prompt:
+def told_to(model: AIModel, asked: AIModel, prompt: Prompt) -> Prompt | None:
     """The prompt as this model gets it."""
+    if isinstance(prompt, WirePrompt):
+        return retold(model, prompt)
+    if type(prompt) is not Prompt or not counts_images_as(model, asked, prompt):
+        return None
     return replace(
         prompt,
         model=model.name,
@@ -80,8 +84,19 @@ def told_to(model: AIModel, prompt: Prompt) -> Prompt:
     )
 
 
+def retold(model: AIModel, prompt: WirePrompt) -> WirePrompt | None:
+    """A request in a vendor's own format, as if this model had been asked in it."""
+    try:
+        told = prompt.for_model(model) if prompt.for_model else None
+    except (Refusal, InvalidRequest):
+        return None
+    return told and replace(told, max_output_tokens=min(told.max_output_tokens, prompt.max_output_tokens))
+
+
 def fits(model: AIModel, prompt: Prompt) -> bool:
     """By our own count; the provider has the last word."""
     shows_images = any(message.images for message in prompt.messages)
-    likely = sum(message.likely_tokens for message in prompt.messages) + prompt.extra_input_tokens
-    return likely <= model.input_limit(prompt.max_output_tokens) and (model.takes_images or not shows_images)
+    is_wire = isinstance(prompt, WirePrompt)
+    likely = prompt.tokens * 5 // 4 if is_wire else sum(message.likely_tokens for message in prompt.messages)
+    is_read = likely + prompt.extra_input_tokens <= model.input_limit(prompt.max_output_tokens)
+    return is_read and (model.takes_images or not shows_images)

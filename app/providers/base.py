@@ -97,7 +97,8 @@ class WirePrompt(Prompt):
     """A request in a vendor's own format: sent as it is, but for the model's name, its limit, and how it is streamed.
 
     `dialect` is the format: chat, responses, messages or embeddings. `bound` is an upper bound of its input tokens,
-    `counted` what they are by our own count. `headers` go along.
+    `counted` what they are by our own count. `headers` go along. `for_model` makes the same request for another model,
+    where it may be told one.
     """
 
     dialect: str = "chat"
@@ -105,6 +106,7 @@ class WirePrompt(Prompt):
     headers: Mapping[str, str] = field(default_factory=dict)
     bound: int = 0
     counted: int = 0
+    for_model: "Callable[[Any], WirePrompt] | None" = None
     instead: "WirePrompt | None" = None
     """The same request in the other of OpenAI's formats: as a chat completion, for who does not speak responses, or as
     responses, for OpenAI itself."""
