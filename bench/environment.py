@@ -65,10 +65,12 @@ class Stage:
 
         return Target("Tollgate", web.processes["web"].pid, ask)
 
-    def bare(self, kind: str) -> Target:
+    def bare(self, kind: str, processes: int = 1) -> Target:
         """The bare proxy that is called `kind` in `bench.baseline`."""
         port = free_port()
         options = [
+            "--workers",
+            str(processes),
             "--worker-class",
             "gthread",
             "--threads",
