@@ -28,19 +28,20 @@ KEY_DAYS: Any = KeyDay.__table__
 
 def key_limit(actor: Actor, at: datetime) -> SpendingLimit | None:
     """Of the key's limits that which leaves the least; None for people, and for keys without one."""
-    if actor.key_limits is None:
+    limits, known = actor.key_limits, []
+    if limits is None or (limits.month is None and limits.total is None):
         return None
+    key = {"account": actor.account_id, "key": actor.api_key_id, "month": month_of(at.date())}
+    month, total, _mark = read_at_mark(SPENT, LONG_AGO, KeyWatermark, **key) or (0, 0, None)
     spans: Any = (
-        ("month", actor.key_limits.month, month_of(at.date()), {"ends": next_month(at)}),
-        ("total", actor.key_limits.total, LONG_AGO, {"retry_after": DAY}),
+        ("month", limits.month, month, {"ends": next_month(at)}),
+        ("total", limits.total, total, {"retry_after": DAY}),
     )
-    known, key = [], {"account": actor.account_id, "key": actor.api_key_id}
-    for kind, limit, first, comes in spans:
+    for kind, limit, used, comes in spans:
         if limit is not None:
-            used = (read_at_mark(SPENT, first, KeyWatermark, **key) or [0])[0]
             comes |= {"details": {"limit_kind": kind}, "counts": {"api_key_id": actor.api_key_id}}
             known.append(SpendingLimit("key_limit_reached", limit, int(used), **comes))
-    return min(known, key=lambda one: one.limit - one.used, default=None)
+    return min(known, key=lambda one: one.limit - one.used)
 
 
 def limits_of(account_state: AccountState, actor: Actor, at: datetime) -> list[SpendingLimit]:
@@ -88,4 +89,5 @@ def spent_by_keys(since: datetime, key_ids: Sequence[int], at: datetime) -> dict
 DAY = 86_400
 """A limit once for all never comes back by itself; somebody may raise it."""
 
-SPENT = CompiledStatement(select(in_all(KEY_DAYS, "api_key_id", "key"), mark_of(KeyWatermark)))
+MONTH, TOTAL = (in_all(KEY_DAYS, "api_key_id", "key", first) for first in ("month", "first"))
+SPENT = CompiledStatement(select(MONTH, TOTAL, mark_of(KeyWatermark)))

@@ -15,7 +15,7 @@ END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def read_at_mark(
-    statement: CompiledStatement, first: date, watermark: type[Watermark] = Watermark, **whose: int | None
+    statement: CompiledStatement, first: date, watermark: type[Watermark] = Watermark, **whose: Any
 ) -> Row | None:
     """A row that ends with the watermark, read again where that is another than the statement was given."""
     mark, row = Setting.stored().get(watermark.KEY), None
@@ -29,21 +29,22 @@ def read_at_mark(
     return row
 
 
-def in_all(days: Any, column: str, parameter: str) -> Any:
+def in_all(days: Any, column: str, parameter: str, first: str = "first") -> Any:
     """What a member or a key has spent in an account: by the totals, and by the calls that are not added up yet.
 
+    `first` is the parameter of the day from which on it counts.
     Of a range with two ends PostgreSQL expects few rows, whatever the values: a plan made once is a good one then.
     """
     since, until = (bindparam(name, type_=USAGES.c.created_at.type) for name in ("since", "until"))
-    past = part_of(days, days.c.paid_nanos, column, parameter)
-    live = part_of(USAGES, COUNTED, column, parameter).where(USAGES.c.created_at.between(since, until))
+    past = part_of(days, days.c.paid_nanos, column, parameter, first)
+    live = part_of(USAGES, COUNTED, column, parameter, first).where(USAGES.c.created_at.between(since, until))
     return cast(past.scalar_subquery() + live.scalar_subquery(), BigInteger)
 
 
-def part_of(table: Any, nanos: Any, column: str, parameter: str) -> Any:
+def part_of(table: Any, nanos: Any, column: str, parameter: str, first: str) -> Any:
     own = table.c.account_id == bindparam("account"), table.c[column] == bindparam(parameter)
     sums = select(func.coalesce(func.sum(nanos), 0)).where(*own)
-    return sums.where(table.c.day >= bindparam("first", type_=table.c.day.type))
+    return sums.where(table.c.day >= bindparam(first, type_=table.c.day.type))
 
 
 def mark_of(watermark: type[Watermark]) -> Any:
