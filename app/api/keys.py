@@ -1,6 +1,6 @@
 """API keys over JSON: make, list, revoke. A key acts on the account that it was made in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from flask import abort
@@ -10,11 +10,13 @@ from sqlalchemy import select
 
 from app.api.blueprint import answer_of, api, or_404, page_of
 from app.api.bodies import Body, Credits, Filled, Text, sent_json
-from app.api.schemas import MOMENT, PAGING, TEXT, amounts_or_null, array, described, or_null, page, shape
+from app.api.schemas import MOMENT, PAGING, TEXT, amounts, amounts_or_null, array, described, or_null, page, shape
 from app.extensions import db
+from app.models.base import utcnow
 from app.models.identity.account import Account
 from app.models.identity.api_key import OWNERS_SCOPES, SCOPES, ApiKey, Scope
 from app.models.identity.email_address import holds_address, one_line
+from app.models.metering.key_limit import spent_by_keys
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import BY_PEOPLE, for_scope
 from app.web.browser_session import hold_person
@@ -33,7 +35,11 @@ KEY = shape(
     last_used_at=or_null(MOMENT),
     models=array(TEXT),
     **amounts_or_null("monthly_limit", "total_limit"),
-)
+    **amounts("monthly_used", "total_used"),
+) | {
+    "description": "`monthly_used` is what its calls came to since the month (UTC) began, `total_used` in all; running "
+    "calls count as reserved. Both are there without limits, too."
+}
 NEW_KEY = shape("NewKey", key=TEXT, **KEY["properties"])
 
 
@@ -117,7 +123,9 @@ def rotate_key(key_id: str) -> dict[str, Any]:
 @api.get("/keys")
 @described("List your keys or, as an owner or admin, all keys of the account", page(KEY), query=PAGING)
 def list_keys() -> dict[str, Any]:
-    return page_of(select(ApiKey).filter_by(**current_user.sees).where(*ApiKey.is_live()), ApiKey.id, shown_key)
+    keys = select(ApiKey).filter_by(**current_user.sees).where(*ApiKey.is_live())
+    spent = spent_by_keys(list(db.session.scalars(keys.with_only_columns(ApiKey.id))), utcnow())
+    return page_of(keys, ApiKey.id, lambda key: shown_key(key, spent))
 
 
 @api.delete("/keys/<key_id>")
@@ -135,5 +143,8 @@ def my_key(key_id: str) -> ApiKey:
     return or_404(ApiKey.find_live(key_id, **current_user.sees))
 
 
-def shown_key(key: ApiKey) -> dict[str, Any]:
-    return answer_of(KEY, key, scopes=key.scopes.split())
+def shown_key(key: ApiKey, spent: Mapping[int, tuple[int, int]] | None = None) -> dict[str, Any]:
+    """With what it has spent, of those that `spent` knows or else summed up now."""
+    known = spent_by_keys([key.id], utcnow()) if spent is None else spent
+    month, total = known.get(key.id, (0, 0))
+    return answer_of(KEY, key, scopes=key.scopes.split(), monthly_used_nanos=month, total_used_nanos=total)

@@ -76,7 +76,7 @@ def test_a_limit_that_running_calls_hold_is_there_again_in_a_moment(program: Pro
 
 def test_a_total_limit_is_once_for_all(program: Program, provider: ProviderServer) -> None:
     provider.configure(tokens=300, input_tokens=40)
-    limit(total_limit_nanos=5 * CREDIT)
+    limit(total_limit_nanos=5 * CREDIT, monthly_limit_nanos=6 * CREDIT)
     with time_machine.travel(NOON, tick=False):
         assert program.call("chat", max_tokens=300).status_code == 200
     with time_machine.travel(datetime(2026, 9, 1, tzinfo=UTC), tick=False):
@@ -85,6 +85,8 @@ def test_a_total_limit_is_once_for_all(program: Program, provider: ProviderServe
             "key_limit_reached",
             "total",
         )
+        [key] = program.get("/api/keys").json["items"]
+        assert (key["monthly_used_nanos"], key["total_used_credits"]) == (0, refused.json["error"]["used_credits"])
 
 
 def test_a_key_may_ask_its_own_models_only(program: Program) -> None:
@@ -126,7 +128,9 @@ def test_a_rotated_key_keeps_its_limits_and_what_it_has_spent(
     assert program.call("chat").status_code == 401
     fresh = Program(program.client, secret)
     assert fresh.call("chat", max_tokens=300).json["error"]["code"] == "key_limit_reached"
+    [shown] = fresh.get("/api/keys").json["items"]
     [row] = fresh.get("/api/usage?group_by=key").json["items"]
+    assert shown["monthly_used_nanos"] == shown["total_used_nanos"] == row["cost_nanos"]
     assert (row["key_id"], row["calls"]) == (str(key.id), 1)
     assert row["cost_nanos"] > 0
     assert "key_id" in fresh.get("/api/usage?group_by=key&format=csv").text.splitlines()[0]
