@@ -1,21 +1,26 @@
 """One stage for all tests on a database: each breaks it in its own way, and leaves it whole."""
 
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.faults.environment import Stage
+from tests.support.databases import Databases
 
 
 @pytest.fixture(scope="package")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stage]]:
+def stages(all_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stage]]:
     """`stages("sqlite")`: the one that is there, where it is on that database; else another in its place."""
     current: list[Stage] = []
 
     def stage_on(kind: str) -> Stage:
         if not current or current[0].kind != kind:
             take_down()
-            current.append(Stage(kind, tmp_path_factory.mktemp("stage"), WEB_THREADS="40").__enter__())
+            folder = tmp_path_factory.mktemp("stage")
+            if kind == "sqlite":  # migrated already
+                shutil.copy(all_databases.fresh(kind).removeprefix("sqlite:///"), folder / "tollgate.db")
+            current.append(Stage(kind, folder, WEB_THREADS="40").__enter__())
         return current[0]
 
     def take_down() -> None:

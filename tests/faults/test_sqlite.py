@@ -20,7 +20,7 @@ def test_answers_wait_for_a_database_that_is_locked(stage: Stage) -> None:
     with closing(sqlite3.connect(stage.folder / "tollgate.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         crowd.ask(["hello"] * 4)
-        threading.Event().wait(2)
+        threading.Event().wait(1)
         assert not crowd.ended
         other.execute("ROLLBACK")
     assert crowd.join() == {"done": 4}
