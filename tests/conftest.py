@@ -23,6 +23,7 @@ from tests.support.environment import app_environment
 from tests.support.mailbox import Mailbox
 from tests.support.memory import roomy
 from tests.support.network import forbid_other_machines
+from tests.support.replies import try_again_soon
 from tests.support.running_app import PROCESSES, RunningApp
 from tests.support.test_apps import made_apps
 
@@ -91,6 +92,7 @@ def pytest_collection() -> Iterator[None]:
 def only_this_machine() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         forbid_other_machines(patch)
+        try_again_soon()
         yield
 
 

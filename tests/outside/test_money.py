@@ -9,7 +9,7 @@ from tests.outside.conftest import Person, spoken
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 INPUT, OUTPUT = 150, 600
 
 

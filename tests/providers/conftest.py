@@ -43,7 +43,7 @@ def vendor(request: pytest.FixtureRequest, vendors: dict[str, Vendor], server: P
 
 @pytest.fixture
 def hasty_vendor(vendor: Vendor) -> Iterator[Vendor]:
-    """Each wrapper in turn, waiting no longer than 0.8 s for the next byte."""
+    """Each wrapper in turn, waiting no longer than 0.6 s for the next byte."""
     hasty = type(vendor)(base_url=str(vendor.client.base_url), api_key="canary-key", patience=HASTY)
     yield hasty
     hasty.client.close()

@@ -24,7 +24,7 @@ def test_a_whole_stream_gives_its_text_its_end_and_its_usage(vendor: Vendor, ser
 
 
 def test_a_slow_stream_is_read_to_its_end(vendor: Vendor, server: ProviderServer) -> None:
-    outcome = outcome_of(vendor.stream(asking("[[tokens=4 delay=0.1 first_delay=0.3]]")))
+    outcome = outcome_of(vendor.stream(asking("[[tokens=4 delay=0.03 first_delay=0.1]]")))
 
     assert (outcome.reason, outcome.usage.output) == (None, 4)
 
@@ -144,7 +144,7 @@ def test_thinking_is_not_text(vendor: Vendor, server: ProviderServer) -> None:
 
 
 def test_a_reasoning_model_may_be_silent_for_longer(hasty_vendor: Vendor, server: ProviderServer) -> None:
-    outcome = outcome_of(hasty_vendor.stream(asking("[[tokens=1 first_delay=0.9]]", is_reasoning=True)))
+    outcome = outcome_of(hasty_vendor.stream(asking("[[tokens=1 first_delay=0.7]]", is_reasoning=True)))
 
     assert (outcome.reason, outcome.text) == (None, "word0 ")
 

@@ -12,7 +12,8 @@ from app.providers.streamed_reply import Patience
 from tests.providers.conftest import Vendor
 from tests.support.crowding import patient
 from tests.support.provider_server import ProviderServer
-from tests.support.replies import HASTY, PATIENT, asking, outcome_of
+from tests.support.replies import HASTY, PATIENT, Outcome, asking, outcome_of
+from tests.support.running_app import await_that
 from tests.support.unreachable import unreachable_address
 
 AT_ONCE, MANY = 2.0, 110
@@ -148,18 +149,17 @@ def test_the_demo_stops_at_once_in_a_pause() -> None:
 
 
 def test_more_answers_run_at_once_than_httpx_keeps_connections(server: ProviderServer) -> None:
-    outcomes, delay = [], patient(0.3)
+    outcomes: list[Outcome] = []
     own = OpenAIProvider(base_url=server.openai_url, api_key="canary-key", patience=PATIENT)
-
-    def ask() -> None:
-        outcomes.append(outcome_of(own.stream(asking(f"[[tokens=5 delay={delay:.1f}]]", is_reasoning=True))))
-
-    threads = [threading.Thread(target=ask) for _ in range(MANY)]
+    replies = [own.stream(asking("[[fault:hang after=1]]", is_reasoning=True)) for _ in range(MANY)]
+    threads = [threading.Thread(target=lambda reply=reply: outcomes.append(outcome_of(reply))) for reply in replies]
     for thread in threads:
         thread.start()
+    await_that(lambda: server.active == MANY)
+    for reply in replies:
+        reply.close()
     for thread in threads:
         thread.join(patient(30))
     own.client.close()  # the connections that are kept
 
-    assert [outcome.usage.output for outcome in outcomes] == [5] * MANY
-    assert server.most_active == MANY
+    assert [outcome.error for outcome in outcomes] == [None] * MANY

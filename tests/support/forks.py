@@ -27,6 +27,7 @@ from app.providers import demo
 from devserver import processes, procfile
 from tests.support import kept_results, troubles
 from tests.support.environment import app_environment, process_environment
+from tests.support.replies import try_again_soon
 
 LARGEST = 200_000
 IMPORTED_BEFORE = (
@@ -168,6 +169,7 @@ if __name__ == "__main__":
     for name in IMPORTED_BEFORE:
         importlib.import_module(name)
     demo.MODELS |= QUICK
+    try_again_soon()
     make_a_first_app()
     gc.collect()
     gc.freeze()
