@@ -86,7 +86,10 @@ class AdminClient:
 
     def fill(self, path: str, **typed: Any) -> Any:
         """Open the page's form, type, and send it."""
-        fields = self.form(path) | typed
+        return self.send(path, self.form(path) | typed)
+
+    def send(self, path: str, fields: dict[str, Any]) -> Any:
+        """A form that was read before."""
         return self.client.post(path, data={name: value for name, value in fields.items() if value is not None})
 
 

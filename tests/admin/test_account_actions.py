@@ -94,17 +94,15 @@ def test_a_refund_is_wanted_with_its_reason(owner: AdminClient, ada: Account, se
     assert refund.actor_id is not None
 
 
-@pytest.mark.parametrize(("amount", "reason"), [("", ""), ("10.01", "x"), ("-1", "x"), ("0", "x"), ("NaN", "x")])
-def test_a_refund_that_cannot_be_is_refused(
-    owner: AdminClient, ada: Account, session: Database, amount: str, reason: str
-) -> None:
+def test_a_refund_that_cannot_be_is_refused(owner: AdminClient, ada: Account, session: Database) -> None:
     payment = paid(session, ada)
-    sent = {"id": ada.id, "payment": payment.id, "left": 1000, "amount": amount, "reason": reason}
-    answer = owner.post("/admin/account/refund/", **sent)
-    session.rollback()
-    assert session.scalars(select(Refund)).all() == []
+    for amount, reason in (("", ""), ("10.01", "x"), ("-1", "x"), ("0", "x"), ("NaN", "x")):
+        sent = {"id": ada.id, "payment": payment.id, "left": 1000, "amount": amount, "reason": reason}
+        answer = owner.post("/admin/account/refund/", **sent)
+        session.rollback()
+        assert session.scalars(select(Refund)).all() == [], amount
     shown = owner.get(answer.location).text
-    assert (f'placeholder="all" value="{amount}"' in shown, f'size="14" value="{reason}"' in shown) == (True, True)
+    assert ('placeholder="all" value="NaN"' in shown, 'size="14" value="x"' in shown) == (True, True)
 
 
 def test_another_accounts_payment_is_not_found(owner: AdminClient, ada: Account, session: Database) -> None:

@@ -75,14 +75,9 @@ def test_a_form_that_is_sent_twice_posts_once(owner: AdminClient, ada: Account, 
     assert credits(session, ada) == 105 * CREDIT
 
 
-@pytest.mark.parametrize(
-    ("amount", "reason"),
-    [("5", ""), ("", "x"), ("0", "x"), ("NaN", "x"), ("99999999999", "x"), ("0.0000001", "x")],
-)
-def test_a_grant_needs_a_sound_amount_and_a_reason(
-    owner: AdminClient, ada: Account, session: Database, amount: str, reason: str
-) -> None:
-    assert give(owner, ada, amount, reason).status_code == 422
+def test_a_grant_needs_a_sound_amount_and_a_reason(owner: AdminClient, ada: Account, session: Database) -> None:
+    for amount, reason in (("5", ""), ("", "x"), ("0", "x"), ("NaN", "x"), ("99999999999", "x"), ("0.0000001", "x")):
+        assert give(owner, ada, amount, reason).status_code == 422, amount
     assert credits(session, ada) == 100 * CREDIT
 
 
@@ -104,10 +99,9 @@ def test_the_story_shows_balances_ledger_and_members(owner: AdminClient, ada: Ac
     assert ("Granted" in page, "daily limit reached" in page, ">None<" in page) == (True, True, False)
 
 
-@pytest.mark.parametrize(("given", "is_there"), [("frozen", False), ("debt", False), ("empty", False)])
-def test_accounts_are_filtered_by_their_state(owner: AdminClient, ada: Account, given: str, is_there: bool) -> None:
-    page = owner.get(f"/admin/account/?flt2_status_is={given}").text
-    assert ("ada@example.com" in page) is is_there
+def test_accounts_are_filtered_by_their_state(owner: AdminClient, ada: Account) -> None:
+    for given in ("frozen", "debt", "empty"):
+        assert "ada@example.com" not in owner.get(f"/admin/account/?flt2_status_is={given}").text, given
 
 
 def test_signing_out_everywhere_ends_the_sessions(owner: AdminClient, ada: Account, session: Database) -> None:

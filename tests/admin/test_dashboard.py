@@ -177,11 +177,9 @@ def test_the_page_and_every_csv_are_there(owner: AdminClient, history: Account) 
     assert owner.get("/admin/csv/passwords/").status_code == 404
 
 
-@pytest.mark.parametrize(
-    "query", ["from=x&to=y", "from=2026-12-01&to=2026-01-01", "from=0001-01-01&to=9999-12-31", "to=0001-01-01"]
-)
-def test_a_range_that_cannot_be_is_mended(owner: AdminClient, query: str) -> None:
-    assert owner.get(f"/admin/?{query}").status_code == 200
+def test_a_range_that_cannot_be_is_mended(owner: AdminClient) -> None:
+    for query in ("from=x&to=y", "from=2026-12-01&to=2026-01-01", "from=0001-01-01&to=9999-12-31", "to=0001-01-01"):
+        assert owner.get(f"/admin/csv/days/?{query}").status_code == 200, query
 
 
 def test_a_vendors_price_that_passes_what_its_buyers_paid_for_is_an_alarm(

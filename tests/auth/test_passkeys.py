@@ -257,7 +257,7 @@ def test_junk_is_refused_in_words(device: Device, guest: Browser) -> None:
         ),
     })  # fmt: skip
 
-    @settings(max_examples=30)
+    @settings(max_examples=10)
     @given(whole, st.booleans(), st.sampled_from(["/login/passkey", "/settings/passkeys"]))
     def is_refused(junk: dict[str, Any], is_near: bool, path: str) -> None:
         near = device.signed(ask(guest))

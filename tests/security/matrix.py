@@ -130,6 +130,18 @@ class Cast:
         return {"X-CSRFToken": token, "Cookie": f"session={cookie}", "Accept": "application/json"}
 
 
+MAY_LESS = {
+    "guest": "nobody",
+    "member": "nobody",
+    "admin": "member",
+    "owner": "admin",
+    "other owner": "nobody",
+    "founder": "other owner",
+}
+MAY_LESS_IN_ADMIN = {"founder": "support"}
+"""Whose being let in shows that a role is, which is then not asked for."""
+
+
 class Restored:
     """A SQLite database that is put back after each request which changed it."""
 
@@ -184,16 +196,22 @@ def matrix(app: Flask, cast: Cast, ids: dict[str, object]) -> Iterator[tuple[str
     """Rule, method and the signs of all roles; where no key opens anything, ada's first is asked for all of them."""
     client, restored = app.test_client(use_cookies=False), Restored(app.config["SQLALCHEMY_DATABASE_URI"])
     for rule, method in rules(app):
-        names = ADMIN_ROLES if rule.startswith("/admin") else ROLES
-        path, signs = address(app, rule, ids), ""
-        for name in names:
-            if name in KEYS[1:] and not is_json(path):
-                signs += signs[-1]
-                continue
-            signs += sign(ask(client.open, path, method, cast.roles[name], cast.body(rule, name, ids)))
+        path, signs = address(app, rule, ids), dict[str, str]()
+        for name in ADMIN_ROLES if rule.startswith("/admin") else ROLES:
+            signs[name] = known(rule, name, signs) or sign(
+                ask(client.open, path, method, cast.roles[name], cast.body(rule, name, ids))
+            )
             restored.put_back()
-        yield rule, method, signs
+        yield rule, method, "".join(signs.values())
     restored.close()
+
+
+def known(rule: str, name: str, signs: dict[str, str]) -> str | None:
+    """The sign that follows from those of others."""
+    if name.endswith("key"):
+        return None if is_json(rule) else signs.get(KEYS[0])
+    less = MAY_LESS_IN_ADMIN if rule.startswith("/admin") else MAY_LESS
+    return "+" if signs.get(less.get(name, "")) == "+" else None
 
 
 def is_json(path: str) -> bool:

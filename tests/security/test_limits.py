@@ -10,13 +10,16 @@ from app.web import rate_limits
 from tests.auth.conftest import Browser
 from tests.conftest import nowhere
 
+BOTH = pytest.mark.parametrize("environment", ["with Redis", "without Redis"], indirect=True)
 
-@pytest.fixture(params=["with Redis", "without Redis"])
+
+@pytest.fixture
 def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
-    away = {"REDIS_URL": nowhere()} if request.param == "without Redis" else {}
+    away = {"REDIS_URL": nowhere()} if getattr(request, "param", "") == "without Redis" else {}
     return environment | {"RATELIMIT_ENABLED": "1"} | away
 
 
+@BOTH
 def test_six_checkouts_in_an_hour_are_one_too_many(signed_in: Callable[..., Browser]) -> None:
     ada = signed_in("ada")
     by_form = [ada.send("/billing/checkout", pack_id="1").status_code for _ in range(3)]
@@ -35,6 +38,7 @@ def test_a_mailbox_that_is_guessed_at_has_to_wait(
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 15 * 60 + 1
 
 
+@BOTH
 def test_who_has_had_half_a_minute_of_the_processor_waits(
     signed_in: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch
 ) -> None:
