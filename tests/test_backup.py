@@ -50,7 +50,7 @@ def load(app: Flask) -> Iterator[None]:
     def come() -> None:
         number = 0
         with app.app_context():
-            while not is_over.is_set():
+            while not is_over.wait(0.02):
                 people.person(f"person{number}", credits=CREDIT)
                 db.session.commit()
                 number += 1

@@ -5,7 +5,7 @@ from io import BytesIO
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.models.identity.brand import Brand
@@ -19,6 +19,7 @@ __all__ = ["client_of", "owner"]
 COLORS = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 
 
+@settings(max_examples=40)
 @given(COLORS)
 def test_any_colour_can_be_read_on_light_and_on_dark_pages(color: str) -> None:
     made = {name: value.removeprefix("light-dark(").rstrip(")").split(", ") for name, value in palette(color).items()}

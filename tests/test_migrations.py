@@ -58,14 +58,6 @@ def migrated(app: Flask, *arguments: str) -> set[str]:
         return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
 
 
-def test_what_goes_up_comes_down_and_goes_up_again_to_what_the_models_say(whole_app: Flask) -> None:
-    assert migrated(whole_app, "downgrade", "base") == set()
-    assert migrated(whole_app, "upgrade") == set(db.metadata.tables)
-    with whole_app.app_context(), db.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), db.metadata) == []
-    close(whole_app)
-
-
 @IN_TURNS
 def test_a_command_without_tables_says_what_to_run(bare_app: Flask, capsys: pytest.CaptureFixture[str]) -> None:
     with bare_app.app_context(), pytest.raises(DBAPIError) as met:
@@ -75,49 +67,61 @@ def test_a_command_without_tables_says_what_to_run(bare_app: Flask, capsys: pyte
     assert (said.count("\n"), "packs" in said, said.endswith(". Run: flask --app wsgi db upgrade\n")) == (1, True, True)
 
 
-def test_days_that_were_added_up_whole_are_not_added_again(bare_app: Flask) -> None:
-    """0002 begins where the totals of whole days end."""
+def test_what_goes_up_comes_down_and_goes_up_again_to_what_the_models_say(bare_app: Flask) -> None:
+    """With rows that move on the way: the watermark of 0002, volumes and recovery codes of 0041."""
     migrated(bare_app, "upgrade", "0001")
-    with bare_app.app_context():
-        db.session.execute(insert(DailyTotal).values(**A_DAY | {"day": date(2026, 11, 19)}))
-        db.session.execute(insert(DailyTotal).values(**A_DAY | {"day": date(2026, 11, 20)}))
-        db.session.commit()
+    put_whole_days(bare_app)
+    migrated(bare_app, "upgrade", "0040")
+    put_tiers_and_codes(bare_app)
     migrated(bare_app, "upgrade")
-    with bare_app.app_context():
-        assert Watermark.now() == datetime(2026, 11, 21, tzinfo=UTC)
+    rows_have_moved(bare_app)
     assert "watermarks" in migrated(bare_app, "downgrade", "0040")
-    with bare_app.app_context():
-        moments = db.session.scalars(text("SELECT moment FROM watermarks")).all()
-        assert [str(moment)[:10] for moment in moments] == ["2026-11-21"]
+    rows_are_back(bare_app)
     assert "watermarks" not in migrated(bare_app, "downgrade", "0001")
     with bare_app.app_context():
         assert db.session.scalars(select(DailyTotal.day)).all() == []
+    assert migrated(bare_app, "downgrade", "base") == set()
+    assert migrated(bare_app, "upgrade") == set(db.metadata.tables)
+    with bare_app.app_context(), db.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), db.metadata) == []
     close(bare_app)
 
 
-def test_volume_and_recovery_codes_move_into_their_owners_and_back(bare_app: Flask) -> None:
-    """0041: a used code is gone; what it makes is what it came from."""
-    migrated(bare_app, "upgrade", "0040")
+def put_whole_days(app: Flask) -> None:
+    with app.app_context():
+        db.session.execute(insert(DailyTotal).values(**A_DAY | {"day": date(2026, 11, 19)}))
+        db.session.execute(insert(DailyTotal).values(**A_DAY | {"day": date(2026, 11, 20)}))
+        db.session.commit()
+
+
+def put_tiers_and_codes(app: Flask) -> None:
     rows = (
         "INSERT INTO pack_tiers (pack_id, from_quantity, margin_bps, created_at)"
         " VALUES (1, 50, 4000, '2026-11-29'), (1, 10, 4500, '2026-11-29')",
         "INSERT INTO recovery_codes (user_id, code_hash, used_at, created_at)"
         " VALUES (1, 'a', NULL, '2026-11-29'), (1, 'b', '2026-11-29', '2026-11-29')",
     )
-    with bare_app.app_context():
+    with app.app_context():
         for row in (*OWNERS, *rows):
             db.session.execute(text(row))
         db.session.commit()
-    migrated(bare_app, "upgrade")
-    with bare_app.app_context():
+
+
+def rows_have_moved(app: Flask) -> None:
+    """The totals go on where those of whole days end; a used code is gone."""
+    with app.app_context():
+        assert Watermark.now() == datetime(2026, 11, 21, tzinfo=UTC)
         assert db.session.scalars(select(CreditPack.volume)).all() == [[[10, 4500], [50, 4000]]]
         assert db.session.scalars(select(User.recovery_hashes)).all() == [["a"]]
-    migrated(bare_app, "downgrade", "0040")
-    with bare_app.app_context():
+
+
+def rows_are_back(app: Flask) -> None:
+    with app.app_context():
+        moments = db.session.scalars(text("SELECT moment FROM watermarks")).all()
+        assert [str(moment)[:10] for moment in moments] == ["2026-11-21"]
         tiers = db.session.execute(text("SELECT from_quantity, margin_bps FROM pack_tiers ORDER BY 1")).all()
         codes = db.session.execute(text("SELECT user_id, code_hash FROM recovery_codes")).all()
         assert ([*map(tuple, tiers)], [*map(tuple, codes)]) == ([(10, 4500), (50, 4000)], [(1, "a")])
-    close(bare_app)
 
 
 @IN_TURNS
@@ -183,7 +187,7 @@ def done(app: Flask, statement: TextClause, rows: list[dict[str, object]]) -> No
 @pytest.mark.databases("sqlite")
 def test_a_downgrade_that_is_cut_off_has_changed_nothing(whole_app: Flask) -> None:
     before = schema_of(whole_app)
-    left = iter(range(90))
+    left = iter(range(30))
 
     def cut(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         if statement.lstrip().startswith(("DROP", "ALTER", "CREATE", "INSERT")) and next(left, None) is None:
@@ -197,17 +201,26 @@ def test_a_downgrade_that_is_cut_off_has_changed_nothing(whole_app: Flask) -> No
 
     assert done.exit_code
     assert schema_of(whole_app) == before
-    migrated(whole_app, "downgrade", "0002")
+    migrated(whole_app, "downgrade", "0045")
     close(whole_app)
 
 
 @pytest.mark.databases("postgresql")
 def test_a_table_in_use_is_not_waited_for_with_everybody_behind(whole_app: Flask) -> None:
     """A backup reads all tables, for hours; a change that waits for it keeps out whoever wants to read them too."""
+    told = list[str]()
+
+    def hurry(_connection: object, _cursor: object, statement: str, values: Any, *_rest: object) -> tuple[str, Any]:
+        told.extend([statement] if "lock_timeout = " in statement else [])
+        return statement.replace("'5s'", "'50ms'"), values
+
     with whole_app.app_context(), db.engine.connect() as backup:
+        event.listen(db.engine, "before_cursor_execute", hurry, retval=True)
         backup.execute(text("LOCK TABLE payments IN ACCESS SHARE MODE"))
         assert whole_app.test_cli_runner().invoke(args=["db", "downgrade", "0045"]).exit_code == 1
         assert backup.scalar(text("SELECT count(monthly_nanos) FROM payments")) == 0
+        event.remove(db.engine, "before_cursor_execute", hurry)
+    assert told == ["SET lock_timeout = '5s'"]
     migrated(whole_app, "downgrade", "0045")
     close(whole_app)
 

@@ -12,6 +12,9 @@ from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient
 from tests.support import Database
 
+AS_JSON = {"Accept": "application/json"}
+"""What is refused is told without a page."""
+
 
 def rules(app: Flask) -> Iterator[tuple[str, str]]:
     """Every method and address under /admin, with something in the place of each variable."""
@@ -31,7 +34,8 @@ def test_unknown_addresses_under_it_are_closed_too(app: Flask) -> None:
 def test_a_post_without_the_token_changes_nothing(app: Flask, owner: AdminClient) -> None:
     for method, path in rules(app):
         if method == "POST":
-            assert owner.client.post(path, data={"id": "1"}).status_code == 400, path
+            answer = owner.client.post(path, data={"id": "1"}, headers=AS_JSON)
+            assert (answer.status_code, answer.json["code"]) == (400, "csrf_failed"), path
 
 
 def test_the_support_is_offered_no_page_or_button_that_is_closed_to_it(support: AdminClient) -> None:
@@ -64,7 +68,7 @@ def test_the_list_pages_take_hostile_arguments(owner: AdminClient) -> None:
         "flt0_1=%00",
         "page_size=-5",
     ):
-        for view in ("plan", "account", "usage", "ledger"):
+        for view in ("account", "ledger"):
             assert owner.get(f"/admin/{view}/?{query}").status_code == 200, (view, query)
     assert db
 
@@ -72,7 +76,7 @@ def test_the_list_pages_take_hostile_arguments(owner: AdminClient) -> None:
 def test_with_a_host_of_its_own_it_is_nowhere_else(app: Flask, client_of: Callable[..., AdminClient]) -> None:
     owner = client_of("owner").client
     app.config["ADMIN_HOST"] = "127.0.0.1"
-    elsewhere = {owner.get(path).status_code for method, path in rules(app) if method == "GET"}
+    elsewhere = {owner.get(path, headers=AS_JSON).status_code for method, path in rules(app) if method == "GET"}
     assert elsewhere == {404}
     assert b"http://127.0.0.1/admin/" in owner.get("/settings").data
     here = owner.get("/admin/", headers={"Host": "127.0.0.1"})

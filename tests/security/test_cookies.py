@@ -9,8 +9,9 @@ from werkzeug.test import TestResponse
 
 from app.models.catalog.setting import Setting
 from tests.auth.conftest import Browser
-from tests.conftest import app_in, close
+from tests.conftest import close
 from tests.support.client import form_token
+from tests.support.test_apps import made_apps
 
 BASE = "https://tollgate.example"
 
@@ -25,7 +26,7 @@ def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         "PROXY_COUNT": "1",
         "RATELIMIT_ENABLED": "0",
     }
-    app = app_in(monkeypatch, environment | own)
+    app = made_apps.lend(monkeypatch, environment | own)
     yield app
     close(app)
 

@@ -153,21 +153,23 @@ def leave_traces(user: User, session: Database) -> None:
     session.commit()
 
 
-def test_after_a_person_was_deleted_nothing_of_them_is_found(canary: Browser, session: Database) -> None:
+def test_a_person_downloads_all_of_it_and_once_deleted_is_found_nowhere(
+    canary: Browser, signed_in: Callable[..., Browser], session: Database
+) -> None:
+    """Nobody else downloads any of it; what was charged stays, without a name."""
+    is_downloaded(canary)
+    kept = signed_in("eve").send("/settings/data").text
+    assert [canary for canary in CANARIES if canary in kept] == []
     assert len(traces()) > 12
+    before = {name: values for name, values in everything().items() if name.endswith(("_nanos", "_cents"))}
     deleted = canary.send("/settings/delete", current_password="a canary's own words")
     assert (deleted.status_code, deleted.location) == (302, "/")
     assert traces() == set()
-
-
-def test_what_was_charged_stays_without_a_name(canary: Browser, session: Database) -> None:
-    before = {name: values for name, values in everything().items() if name.endswith(("_nanos", "_cents"))}
-    canary.send("/settings/delete", current_password="a canary's own words")
     after = everything()
     assert {name: after[name] for name in before} == before
 
 
-def test_a_person_can_download_all_of_it(canary: Browser) -> None:
+def is_downloaded(canary: Browser) -> None:
     answer = canary.send("/settings/data")
     assert answer.headers["Content-Disposition"] == "attachment; filename=my-data.json"
     kept = json.loads(answer.data)
@@ -176,11 +178,6 @@ def test_a_person_can_download_all_of_it(canary: Browser) -> None:
     assert {row["name"] for row in kept["accounts"]} == {NAME, "The Finch nest"}
     shown = answer.text.lower()
     assert [word for word in ("password_hash", "secret_hash", "totp", "argon2") if word in shown] == []
-
-
-def test_nobody_downloads_what_is_anothers(canary: Browser, signed_in: Callable[..., Browser]) -> None:
-    kept = signed_in("eve").send("/settings/data").text
-    assert [canary for canary in CANARIES if canary in kept] == []
 
 
 def talk(session: Database, ada: Browser, status: str = "done") -> int:
