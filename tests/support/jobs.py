@@ -18,8 +18,11 @@ def note_context() -> None:
 
 
 def take_long() -> None:
+    """Until the file that is called like NOTES with `.go` at its end is there, or a minute has passed."""
     note("began")
-    time.sleep(3)
+    deadline, go = time.monotonic() + 60, Path(os.environ["NOTES"]).with_suffix(".go")
+    while not go.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
     note("ended")
 
 
