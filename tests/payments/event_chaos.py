@@ -1,6 +1,7 @@
 """One customer's life with money, told to the app in any order, twice, late, and by processes that die."""
 
 import os
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -67,9 +68,9 @@ class Calm:
 
 
 class Chance(Calm):
-    """Draws what goes wrong; `draw` is hypothesis's own `Random`."""
+    """Draws what goes wrong."""
 
-    def __init__(self, draw: Any) -> None:
+    def __init__(self, draw: random.Random) -> None:
         self.draw = draw
 
     def step(self) -> int:

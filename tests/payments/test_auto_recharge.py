@@ -11,7 +11,6 @@ from app.extensions import db
 from app.jobs import commit
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
-from app.models.metering.refusal import Refusal
 from app.payments import auto_recharge, auto_recharge_settings, breaker, checkout, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
@@ -42,15 +41,9 @@ def test_a_low_balance_is_recharged_once_whatever_is_told_of_it(scenario: Stripe
     assert (scenario.credits, states(scenario), scenario.kinds()) == (5000, ["paid"], ["recharge"])
     assert "recharge_done" in scenario.mails()
     scenario.deliver(times=2)
-    assert scenario.credits == 5000
-    assert scenario.is_explained()
-
-
-def test_a_balance_above_the_threshold_is_left_alone(scenario: StripeScenario) -> None:
-    scenario.buy_pack()
-    scenario.turn_on_recharge(below=1000)
     scenario.work()
-    assert states(scenario) == []
+    assert (scenario.credits, states(scenario)) == (5000, ["paid"])
+    assert scenario.is_explained()
 
 
 def test_nothing_is_bought_while_spending_is_paused(scenario: StripeScenario) -> None:
@@ -64,30 +57,33 @@ def test_nothing_is_bought_while_spending_is_paused(scenario: StripeScenario) ->
     assert states(scenario) == ["paid"]
 
 
-def test_an_open_attempt_forbids_another(scenario: StripeScenario) -> None:
+def test_an_open_attempt_forbids_another_and_keeps_its_price_and_worth(scenario: StripeScenario) -> None:
     scenario.turn_on_recharge()
     fail(scenario, "error_before", 9)
     auto_recharge.recharge(scenario.account_id)
     auto_recharge.recharge(scenario.account_id)
     assert states(scenario) == ["open"]
+    with pytest.raises(IntegrityError):
+        Recharge.attempt(scenario.settings, scenario.account)
+    db.session.rollback()
+    scenario.pack().margin_bps = 9000
+    db.session.commit()
+    scenario.sandbox.control("faults", clear=True)
+    auto_recharge.resolve(scenario.recharges()[0].id)
+    assert (scenario.credits, states(scenario)) == (5000, ["paid"])
 
 
-def test_the_monthly_maximum_is_never_passed(scenario: StripeScenario) -> None:
+def test_the_monthly_maximum_is_never_passed_and_refunds_make_no_room(scenario: StripeScenario) -> None:
     scenario.turn_on_recharge(below=10**6, most=2500)
-    for _ in range(5):
+    for _ in range(3):
         scenario.work()
     assert (states(scenario), scenario.credits) == (["paid", "paid"], 10000)
     assert "recharge_limit" in scenario.mails()
-
-
-def test_refunds_do_not_make_room_in_the_month(scenario: StripeScenario) -> None:
-    scenario.turn_on_recharge(below=10**6, most=1000)
-    scenario.work()
     scenario.deliver()
     scenario.refund(scenario.last_payment("recharge"))
-    scenario.turn_on_recharge(below=10**6, most=1000)
+    scenario.turn_on_recharge(below=10**6, most=2500)
     scenario.work()
-    assert states(scenario) == ["paid"]
+    assert (states(scenario), scenario.credits) == (["paid", "paid"], 5000)
 
 
 def test_a_new_month_makes_room(scenario: StripeScenario) -> None:
@@ -110,40 +106,20 @@ def test_an_attempt_open_over_the_months_edge_counts_in_both(scenario: StripeSce
     assert states(scenario) == ["paid"]
 
 
-def test_price_and_worth_are_those_of_the_attempt(scenario: StripeScenario) -> None:
+def test_a_lost_answer_is_found_and_a_500_that_is_replayed_is_looked_up(scenario: StripeScenario) -> None:
+    """Neither is paid twice."""
     scenario.turn_on_recharge()
-    fail(scenario, "error_before")
-    auto_recharge.recharge(scenario.account_id)
-    scenario.pack().margin_bps = 9000
-    db.session.commit()
-    auto_recharge.resolve(scenario.recharges()[0].id)
-    assert scenario.credits == 5000
-
-
-def test_a_lost_answer_is_found_and_not_paid_twice(scenario: StripeScenario) -> None:
-    scenario.turn_on_recharge()
-    fail(scenario, "drop_after")
-    auto_recharge.recharge(scenario.account_id)
-    auto_recharge.resolve(scenario.recharges()[0].id)
-    scenario.deliver()
-    assert (scenario.credits, states(scenario), scenario.charges()) == (5000, ["paid"], 1)
-
-
-def test_a_500_that_is_replayed_for_its_key_is_looked_up(scenario: StripeScenario) -> None:
-    scenario.turn_on_recharge()
-    fail(scenario, "error_after", 1)
-    auto_recharge.recharge(scenario.account_id)
-    auto_recharge.resolve(scenario.recharges()[0].id)
-    assert (scenario.credits, scenario.charges()) == (5000, 1)
+    for fault, times, paid in (("drop_after", 3, 1), ("error_after", 1, 2)):
+        fail(scenario, fault, times)
+        auto_recharge.recharge(scenario.account_id)
+        auto_recharge.resolve(scenario.recharges()[-1].id)
+        scenario.deliver()
+        assert (scenario.credits, states(scenario), scenario.charges()) == (5000, ["paid"] * paid, paid)
+        scenario.spend(5000)
 
 
 def turn_off(scenario: StripeScenario) -> None:
     auto_recharge_settings.turn_off(scenario.actor)
-
-
-def close(scenario: StripeScenario) -> None:
-    scenario.account.close()
-    commit()
 
 
 def allow_less(scenario: StripeScenario) -> None:
@@ -156,7 +132,7 @@ def buy_by_hand(scenario: StripeScenario) -> None:
     scenario.buy_pack()
 
 
-@pytest.mark.parametrize("change", [turn_off, close, allow_less, buy_by_hand])
+@pytest.mark.parametrize("change", [turn_off, allow_less, buy_by_hand])
 def test_an_attempt_that_never_arrived_is_not_sent_again_where_it_may_not_be_made_now(
     scenario: StripeScenario, travel: Travel, change: Callable[[StripeScenario], None]
 ) -> None:
@@ -171,43 +147,40 @@ def test_an_attempt_that_never_arrived_is_not_sent_again_where_it_may_not_be_mad
     assert (states(scenario), scenario.charges()) == (["canceled"], 0)
 
 
-def test_a_key_that_stripe_forgot_is_not_used_again(scenario: StripeScenario, travel: Travel) -> None:
+def test_a_key_that_stripe_forgot_is_not_used_again_and_what_was_paid_with_it_is_found(
+    scenario: StripeScenario, travel: Travel
+) -> None:
     scenario.turn_on_recharge()
     fail(scenario, "error_before")
     auto_recharge.recharge(scenario.account_id)
     travel(timedelta(hours=24))
     auto_recharge.resolve(scenario.recharges()[0].id)
     assert (states(scenario), scenario.charges()) == (["canceled"], 0)
-
-
-def test_a_payment_made_with_a_forgotten_key_is_found(scenario: StripeScenario, travel: Travel) -> None:
-    scenario.turn_on_recharge()
     fail(scenario, "drop_after")
     auto_recharge.recharge(scenario.account_id)
     travel(timedelta(hours=24))
-    auto_recharge.resolve(scenario.recharges()[0].id)
-    assert (states(scenario), scenario.credits, scenario.charges()) == (["paid"], 5000, 1)
+    auto_recharge.resolve(scenario.recharges()[1].id)
+    assert (states(scenario), scenario.credits, scenario.charges()) == (["canceled", "paid"], 5000, 1)
 
 
-def test_a_declined_card_waits_an_hour(scenario: StripeScenario, travel: Travel) -> None:
+def test_a_declined_card_waits_an_hour_then_six_and_rests_until_the_owner_saves(
+    scenario: StripeScenario, travel: Travel
+) -> None:
     scenario.turn_on_recharge(card="decline")
     scenario.work()
-    scenario.work()
-    assert states(scenario) == ["declined"]
-    travel(timedelta(minutes=61))
-    scenario.work()
-    assert states(scenario) == ["declined", "declined"]
-    assert "recharge_declined" in scenario.mails()
-
-
-def test_three_declines_pause_it_until_the_owner_saves(scenario: StripeScenario, travel: Travel) -> None:
-    scenario.turn_on_recharge(card="decline")
-    for _ in range(6):
+    for hours, attempts in ((1, 1), (6, 2)):
+        travel(timedelta(hours=hours, minutes=-1))
         scenario.work()
-        scenario.deliver()
-        travel(timedelta(hours=25))
-    assert (states(scenario), scenario.settings.pause_reason) == (["declined"] * 3, "declined")
-    assert scenario.mails().count("recharge_paused") == 1
+        assert states(scenario) == ["declined"] * attempts
+        travel(timedelta(minutes=2))
+        scenario.work()
+        assert states(scenario) == ["declined"] * (attempts + 1)
+    scenario.deliver()
+    assert "recharge_declined" in scenario.mails()
+    assert (scenario.settings.pause_reason, scenario.mails().count("recharge_paused")) == ("declined", 1)
+    travel(timedelta(hours=25))
+    scenario.work()
+    assert len(scenario.recharges()) == 3
     scenario.turn_on_recharge()
     assert scenario.settings.is_acting
 
@@ -247,21 +220,6 @@ def test_a_card_saved_with_a_pack_needs_no_second_checkout(scenario: StripeScena
     scenario.work()
     scenario.deliver()
     assert (scenario.credits, scenario.settings.card_label) == (10_000, "Visa ending in 4242")
-
-
-def test_a_plan_without_packs_refuses_the_switch(scenario: StripeScenario) -> None:
-    scenario.subscribe("Starter")
-    with pytest.raises(Refusal) as refusal:
-        scenario.turn_on_recharge()
-    assert refusal.value.code == "packs_not_allowed"
-
-
-def test_the_database_refuses_a_second_open_attempt(scenario: StripeScenario) -> None:
-    scenario.turn_on_recharge()
-    Recharge.attempt(scenario.settings, scenario.account)
-    with pytest.raises(IntegrityError):
-        Recharge.attempt(scenario.settings, scenario.account)
-    db.session.rollback()
 
 
 def test_a_subscription_that_ends_leaves_auto_recharge_on(scenario: StripeScenario) -> None:

@@ -45,23 +45,48 @@ def keys(app: Flask, scenario: StripeScenario) -> Iterator[Keys]:
     other.stop()
 
 
-def test_a_plan_and_a_pack_are_bought_with_the_other_key(keys: Keys, scenario: StripeScenario) -> None:
-    scenario.buy_pack()
-    scenario.work()
-    keys.go_live()
-    assert scenario.buy_pack().state == "paid"
+def is_whole(scenario: StripeScenario) -> bool:
+    """A first run may find what went on meanwhile; a second one finds nothing, and every balance is explained."""
+    list(reconciliation.reconcile())
+    return list(reconciliation.reconcile()) == [] and scenario.is_explained()
+
+
+def ids(scenario: StripeScenario) -> tuple[str | None, ...]:
+    own = scenario.subscription.stripe_id, scenario.account.stripe_customer_id
+    return *own, scenario.plan("Plus").stripe_price_id
+
+
+def test_the_key_goes_back_and_forth_in_mid_subscription(keys: Keys, scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
-    assert scenario.account.plan.name == "Plus"
+    payment, known, before = scenario.last_payment("invoice"), ids(scenario), scenario.subscription.id
+    goes_live_and_buys(keys, scenario)
+    with pytest.raises(InvalidRequest, match="Refund it there"):
+        refunds.request_refund(payment.id, reason="asked")
+    keys.go_back()
     scenario.work()
-    assert product_sync.unpublished() == []
-    assert scenario.is_explained()
-
-
-def test_who_subscribed_before_subscribes_anew_and_keeps_what_was_paid(keys: Keys, scenario: StripeScenario) -> None:
-    before = scenario.subscribe("Plus").id
+    assert (ids(scenario), StripeAccount.in_use().is_live) == (known, False)
+    scenario.renew()
+    assert (scenario.allowance, is_whole(scenario)) == (10_000, True)
+    assert scenario.kinds().count("refill") == 2
     keys.go_live()
     scenario.work()
+    assert (scenario.buy_pack().state, scenario.credits) == ("paid", 10_000)
+    subscribes_anew(scenario, before)
+
+
+def goes_live_and_buys(keys: Keys, scenario: StripeScenario) -> None:
+    """What was paid is kept, and there is no subscription; plans and packs are made there."""
+    keys.go_live()
+    findings = list(reconciliation.reconcile())
+    assert "is in use instead of" in findings[0].message
+    assert {"plan Plus", "pack Small pack"} <= {one.subject for one in findings}
+    assert list(reconciliation.reconcile()) == []
     assert (scenario.account.plan.name, scenario.allowance, scenario.subscription) == ("Plus", 10_000, None)
+    assert (scenario.buy_pack().state, scenario.credits) == ("paid", 5_000)
+    assert product_sync.unpublished() == []
+
+
+def subscribes_anew(scenario: StripeScenario, before: int) -> None:
     now = scenario.subscribe("Pro")
     assert (scenario.account.plan.name, scenario.subscription.id) == ("Pro", now.id)
     former = db.session.get_one(Subscription, before)
@@ -69,76 +94,27 @@ def test_who_subscribed_before_subscribes_anew_and_keeps_what_was_paid(keys: Key
     assert scenario.is_explained()
 
 
-def test_what_was_paid_before_ends_with_its_period(keys: Keys, scenario: StripeScenario) -> None:
-    scenario.subscribe("Plus")
-    keys.go_live()
-    scenario.work()
-    with time_machine.travel(utcnow() + timedelta(days=32), tick=True):
-        scenario.work()
-    assert scenario.account.plan.name == "Free"
-    assert "subscription_ended" in scenario.mails()
-
-
-def test_a_saved_card_is_asked_for_again_and_then_recharges(keys: Keys, scenario: StripeScenario) -> None:
-    scenario.turn_on_recharge(below=1)
-    keys.go_live()
-    scenario.work()
-    assert (scenario.settings.card_id, scenario.settings.pause_reason) == (None, "other_account")
-    assert "recharge_paused" in scenario.mails()
-    scenario.turn_on_recharge(below=1000)
-    scenario.work()
-    assert (scenario.credits, scenario.settings.pause_reason) == (5000, "")
-
-
-def test_back_at_the_first_account_its_ids_and_its_subscription_are_there(keys: Keys, scenario: StripeScenario) -> None:
-    subscription = scenario.subscribe("Plus")
-    known = subscription.stripe_id, scenario.account.stripe_customer_id, scenario.plan("Plus").stripe_price_id
-    keys.go_live()
-    scenario.work()
-    scenario.buy_pack()
-    keys.go_back()
-    scenario.renew()
-    there = scenario.subscription.stripe_id, scenario.account.stripe_customer_id
-    assert (*there, scenario.plan("Plus").stripe_price_id) == known
-    assert scenario.kinds().count("refill") == 2
-    assert StripeAccount.in_use().is_live is False
-
-
-def is_whole(scenario: StripeScenario) -> bool:
-    """A first run may find what went on meanwhile; a second one finds nothing, and every balance is explained."""
-    list(reconciliation.reconcile())
-    return list(reconciliation.reconcile()) == [] and scenario.is_explained()
-
-
-def test_the_key_goes_back_and_forth_in_mid_subscription(keys: Keys, scenario: StripeScenario) -> None:
-    known = scenario.subscribe("Plus").stripe_id
-    for bought in (5_000, 10_000):
-        keys.go_live()
-        scenario.work()
-        assert (scenario.buy_pack().state, scenario.credits) == ("paid", bought)
-        keys.go_back()
-        scenario.work()
-        assert scenario.subscription.stripe_id == known
-        scenario.renew()
-        assert (scenario.allowance, is_whole(scenario)) == (10_000, True)
-    assert scenario.kinds().count("refill") == 3
-
-
 def test_a_recharge_whose_answer_was_lost_is_credited_back_at_its_account(keys: Keys, scenario: StripeScenario) -> None:
     scenario.turn_on_recharge(below=1000)
-    fault = {"fault": "drop_after", "method": "POST", "path": "/v1/payment_intents", "count": 10}
-    scenario.sandbox.control("faults", **fault)
+    scenario.sandbox.control("faults", fault="drop_after", method="POST", path="/v1/payment_intents", count=10)
     scenario.work()
     scenario.sandbox.control("faults", clear=True)
     assert ([one.state for one in scenario.recharges()], scenario.charges()) == (["open"], 1)
     keys.go_live()
     scenario.work()
+    assert (scenario.settings.card_id, scenario.settings.pause_reason) == (None, "other_account")
+    assert "recharge_paused" in scenario.mails()
     assert (is_whole(scenario), scenario.credits, scenario.charges()) == (True, 0, 0)
     keys.go_back()
     scenario.work()
     assert is_whole(scenario)
     assert ([one.state for one in scenario.recharges()], scenario.credits) == (["paid"], 5_000)
     assert (scenario.charges(), scenario.settings.pause_reason) == (1, "other_account")
+    keys.go_live()
+    scenario.work()
+    scenario.turn_on_recharge(below=6000)
+    scenario.work()
+    assert (scenario.credits, scenario.settings.pause_reason) == (10_000, "")
 
 
 def test_what_was_open_at_the_other_account_holds_up_nothing(keys: Keys, scenario: StripeScenario) -> None:
@@ -153,42 +129,33 @@ def test_what_was_open_at_the_other_account_holds_up_nothing(keys: Keys, scenari
     assert "no longer in use" in scenario.events("parked")[0].error
 
 
-def test_reconciliation_says_which_account_is_in_use_and_what_it_made(keys: Keys, scenario: StripeScenario) -> None:
-    scenario.work()
-    keys.go_live()
-    findings = list(reconciliation.reconcile())
-    assert "is in use instead of" in findings[0].message
-    assert {"plan Plus", "pack Small pack"} <= {one.subject for one in findings}
-    assert list(reconciliation.reconcile()) == []
-
-
-def test_a_payment_of_the_other_account_is_refunded_there(keys: Keys, scenario: StripeScenario) -> None:
-    payment = scenario.buy_pack()
-    keys.go_live()
-    scenario.work()
-    with pytest.raises(InvalidRequest, match="Refund it there"):
-        refunds.request_refund(payment.id, reason="asked")
-
-
-def test_a_new_key_of_the_same_account_changes_nothing(keys: Keys, scenario: StripeScenario) -> None:
+def test_a_new_key_of_the_same_account_changes_nothing_and_what_was_paid_ends_with_its_period(
+    keys: Keys, scenario: StripeScenario
+) -> None:
     scenario.subscribe("Plus")
     keys.use(keys.test, "sk_test_rolled")
-    assert stripe_account.check() is None
-    assert scenario.subscription is not None
+    assert (stripe_account.check(), scenario.subscription is not None) == (None, True)
+    keys.go_live()
+    scenario.work()
+    with time_machine.travel(utcnow() + timedelta(days=32), tick=True):
+        scenario.work()
+    assert scenario.account.plan.name == "Free"
+    assert "subscription_ended" in scenario.mails()
 
 
 def test_ids_from_before_accounts_were_noted_are_kept_where_stripe_knows_them(
     keys: Keys, scenario: StripeScenario
 ) -> None:
-    scenario.subscribe("Plus")
+    scenario.begin_pack()
+    known = scenario.account.stripe_customer_id
     db.session.query(StripeAccount).delete()
     db.session.commit()
-    assert (stripe_account.check(), scenario.subscription is not None) == (None, True)
+    assert (stripe_account.check(), scenario.account.stripe_customer_id) == (None, known)
     db.session.query(StripeAccount).delete()
     db.session.commit()
     keys.go_live()
     assert stripe_account.check() is not None
-    assert (scenario.subscription, scenario.plan("Plus").stripe_price_id) == (None, None)
+    assert (scenario.account.stripe_customer_id, scenario.plan("Plus").stripe_price_id) == (None, None)
 
 
 @pytest.mark.parametrize("status", [403, 404])

@@ -1,6 +1,7 @@
-"""The steps of work with money: a commit, or a request to Stripe. Between two of them nothing is there to be lost.
+"""The steps of work with money: a commit of something written, or a request to Stripe that is no GET.
 
-A process that dies before a step is, for all others, as one that died after the step before.
+Between two of them nothing is there to be lost: a process that dies before a step is, for all others, as one that died
+after the step before.
 """
 
 import os
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.extensions import db
@@ -22,24 +25,53 @@ SECONDS = 60
 """How long a process of `is_killed_at` may take."""
 
 
+class Steps:
+    """Counts the steps that are passed, from 0, and calls `act` after the one of that number."""
+
+    def __init__(self, number: int, act: Callable[[], None]) -> None:
+        self.number, self.act = number, act
+        self.passed, self.has_written = count(), False
+        self.commit, self.request = Session.commit, ContractClient.request
+
+    def step(self) -> None:
+        if next(self.passed) == self.number:
+            self.act()
+
+    def note(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        self.has_written |= not statement.lstrip().upper().startswith("SELECT")
+
+    def committing(self, session: Session) -> None:
+        self.commit(session)
+        if self.has_written:
+            self.has_written = False
+            self.step()
+
+    def asking(self, client: ContractClient, method: str, *arguments: Any) -> Any:
+        answer = self.request(client, method, *arguments)
+        if method.upper() != "GET":
+            self.step()
+        return answer
+
+
 @contextmanager
 def at_step(number: int, act: Callable[[], None]) -> Iterator[None]:
     """Calls `act` after the step of that number, counted from 0."""
-    passed = count()
+    steps = Steps(number, act)
 
-    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
-        def stepping(*arguments: Any, **options: Any) -> Any:
-            result = function(*arguments, **options)
-            if next(passed) == number:
-                act()
-            return result
+    def commit(session: Session) -> None:
+        steps.committing(session)
 
-        return stepping
+    def request(client: ContractClient, *asked: Any) -> Any:
+        return steps.asking(client, *asked)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Session, "commit", watched(Session.commit))
-        patch.setattr(ContractClient, "request", watched(ContractClient.request))
-        yield
+    event.listen(Engine, "before_cursor_execute", steps.note)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Session, "commit", commit)
+            patch.setattr(ContractClient, "request", request)
+            yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", steps.note)
 
 
 def is_killed_at(number: int, app: Flask, work: Callable[[], object]) -> bool:
