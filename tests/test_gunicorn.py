@@ -2,6 +2,7 @@
 
 import runpy
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -49,6 +50,23 @@ def running(shared_app: RunningApp) -> RunningApp:
     return shared_app
 
 
+@pytest.fixture(scope="module", autouse=True)
+def slow(shared_app: RunningApp) -> Iterator[socket.socket]:
+    """Sends a byte of its body now and then, from the first test of the module on; the last looks at it."""
+
+    def go_on() -> None:
+        with suppress(OSError):
+            for _ in range(5):
+                half.sendall(b".")
+                time.sleep(1)
+
+    with silent(shared_app, HALF_SENT["a body"]) as half:
+        sending = threading.Thread(target=go_on)
+        sending.start()
+        yield half
+        sending.join()
+
+
 @pytest.mark.parametrize("half", HALF_SENT)
 def test_clients_that_send_half_a_request_take_no_thread(running: RunningApp, half: str) -> None:
     """Ten for each thread, whatever is missing; meanwhile others are served."""
@@ -59,17 +77,6 @@ def test_clients_that_send_half_a_request_take_no_thread(running: RunningApp, ha
             began = time.monotonic()
             assert requests.get(f"{running.url}/{page}", timeout=90).status_code == 200
             assert time.monotonic() - began < patient(2)
-
-
-def test_who_does_not_go_on_is_sent_away(running: RunningApp) -> None:
-    """A byte now and then is not going on."""
-    with silent(running, HALF_SENT["a body"]) as half:
-        half.settimeout(patient(25))
-        for _ in range(5):
-            half.sendall(b".")
-            time.sleep(1)
-        with suppress(ConnectionResetError):
-            assert half.recv(1) == b""
 
 
 def test_one_network_takes_no_more_places_than_its_share(running: RunningApp) -> None:
@@ -125,8 +132,8 @@ def test_clients_that_only_connect_cost_no_thread_for_long(running: RunningApp) 
         assert requests.get(f"{running.url}/healthz", timeout=30).status_code == 200
 
 
-@pytest.mark.parametrize(("page", "lingering"), [("login", THREADS - 1), ("healthz", 5 * THREADS)])
-def test_clients_that_linger_do_not_hold_up_the_others(running: RunningApp, page: str, lingering: int) -> None:
+@pytest.mark.parametrize(("path", "lingering"), [("login", THREADS - 1), ("healthz", 5 * THREADS)])
+def test_clients_that_linger_do_not_hold_up_the_others(running: RunningApp, path: str, lingering: int) -> None:
     """Each takes a thread for two seconds; whether the process lives is answered without one."""
     whole = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     with ExitStack() as clients:
@@ -134,11 +141,11 @@ def test_clients_that_linger_do_not_hold_up_the_others(running: RunningApp, page
             clients.enter_context(silent(running, whole))
         time.sleep(0.3)
         began = time.monotonic()
-        assert requests.get(f"{running.url}/{page}", timeout=30).status_code == 200
+        assert requests.get(f"{running.url}/{path}", timeout=30).status_code == 200
     assert time.monotonic() - began < patient(1.5)
 
 
-def test_who_hangs_up_while_no_thread_is_free_begins_no_call(
+def test_who_hangs_up_while_no_thread_is_free_begins_no_call_and_an_idle_process_ends_at_sigterm(
     start_app: Callable[..., RunningApp], session: Database
 ) -> None:
     """One ends its own side alone, one goes at once: both are served. Behind a client that lingers for two seconds one
@@ -162,6 +169,7 @@ def test_who_hangs_up_while_no_thread_is_free_begins_no_call(
             statuses = [line.recv(65536).split()[1] for line in (half_closed, waiting)]
     assert statuses == [b"503", b"200"]
     assert session.query(Usage).count() == 3
+    assert running.terminate("web", within=15) == 0
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-For", "Script-Name"])
@@ -182,13 +190,14 @@ def test_a_request_of_two_lengths_is_refused(running: RunningApp, coding: str) -
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_an_idle_web_process_ends_at_sigterm(start_app: Callable[..., RunningApp]) -> None:
-    running = start_app("web")
-    requests.get(f"{running.url}/healthz", timeout=30)
-    assert running.terminate("web", within=15) == 0
-
-
 def test_a_deploy_in_production_is_over_before_the_platform_kills_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_ENV", "production")
     own = runpy.run_path(str(PROJECT / "gunicorn.conf.py"))
     assert own["STREAMS_MAY_TAKE"] + own["SETTLING_MAY_TAKE"] < own["graceful_timeout"] <= A_PLATFORM_WAITS - 5
+
+
+def test_who_does_not_go_on_is_sent_away(slow: socket.socket) -> None:
+    """A byte now and then is not going on."""
+    slow.settimeout(patient(25))
+    with suppress(ConnectionResetError):
+        assert slow.recv(1) == b""

@@ -55,18 +55,28 @@ def calls(session: Database) -> list[Usage]:
     return session.query(Usage).order_by(Usage.id).all()
 
 
-def test_the_gateway_as_the_page_has_it(
+def test_both_go_as_the_page_has_them(
     place: dict[str, str], session: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    asked = the_gateway_is_asked(place, session, capsys)
+    credits_are_held_settled_and_released(place, session)
+    left = curl('curl $HOST/api/balance -H "Authorization: Bearer $KEY"', place).json()
+    assert (left["credits_nanos"], left["reserved_nanos"]) == (1000 * CREDIT - asked - 62_500_000, 0)
+    assert list(audit()) == []
+
+
+def the_gateway_is_asked(place: dict[str, str], session: Database, capsys: pytest.CaptureFixture[str]) -> int:
+    """What it came to, in nanos."""
     code = written("python").replace("https://<your host>", place["HOST"]).replace("tg_...", place["KEY"])
     exec(compile(code, "charging.md", "exec"), {})  # noqa: S102
     [call] = calls(session)
     told = Decimal(capsys.readouterr().out.splitlines()[-1])
     assert told * CREDIT == call.paid_nanos > 0
     assert (call.operation, call.state) == ("gateway", "settled")
+    return int(call.paid_nanos)
 
 
-def test_credits_are_held_settled_and_released_as_the_page_has_it(place: dict[str, str], session: Database) -> None:
+def credits_are_held_settled_and_released(place: dict[str, str], session: Database) -> None:
     hold, renew, settle, release = [line for line in written("sh").splitlines() if line.startswith("curl")]
     for end, paid in ((settle, 62_500_000), (release, 0)):
         held = curl(hold, place).json()
@@ -77,6 +87,3 @@ def test_credits_are_held_settled_and_released_as_the_page_has_it(place: dict[st
         again = curl(settle.replace("4711", held["id"]), place)
         assert again.status_code == (200 if paid else 409)
         assert again.json().get("code") == (None if paid else "reservation_ended")
-    left = curl('curl $HOST/api/balance -H "Authorization: Bearer $KEY"', place).json()
-    assert (left["credits_nanos"], left["reserved_nanos"]) == (1000 * CREDIT - 62_500_000, 0)
-    assert list(audit()) == []

@@ -56,7 +56,9 @@ def newest_call(session: Database) -> Usage:
     return session.query(Usage).order_by(Usage.id.desc()).first()
 
 
-def test_whole_answers_and_streams(served: tuple[Packages, Any], provider: ProviderServer) -> None:
+def test_whole_answers_streams_tools_and_images_go_there_and_back(
+    served: tuple[Packages, Any], provider: ProviderServer
+) -> None:
     packages, session = served
     provider.configure(text="Straße 東京 🙂", reasoning=2)
     for model in MODELS:
@@ -64,6 +66,13 @@ def test_whole_answers_and_streams(served: tuple[Packages, Any], provider: Provi
         check_responses(packages.openai, session, model)
         check_anthropic(packages.anthropic, session, model)
         in_a_thread(check_async(packages, model))
+    provider.reset()
+    provider.configure(fault="tool_calls")
+    for model in MODELS:
+        use_tools(packages, model)
+    provider.configure(fault="", tokens=3)
+    for model in MODELS:
+        show_an_image(packages, model)
 
 
 def check_openai(client: Any, session: Any, model: str) -> None:
@@ -117,28 +126,22 @@ async def check_async(packages: Packages, model: str) -> None:
         assert (await stream.get_final_message()).content[-1].text == "Straße 東京 🙂"
 
 
-def test_tools_and_images_go_there_and_back(served: tuple[Packages, Any], provider: ProviderServer) -> None:
-    packages, _session = served
-    provider.configure(fault="tool_calls")
-    for model in MODELS:
-        function = {"name": "look", "parameters": LOOK}
-        tools = [{"type": "function", "function": function}]
-        first = packages.openai.chat.completions.create(model=model, messages=HELLO, tools=tools)
-        [call] = first.choices[0].message.tool_calls
-        assert (call.function.name, json.loads(call.function.arguments)) == ("look", {})
-        assert first.choices[0].finish_reason == "tool_calls"
-        answered = packages.openai.responses.create(
-            model=model, input="hello", tools=[{"type": "function", **function, "strict": False}]
-        )
-        assert [item.name for item in answered.output if item.type == "function_call"] == ["look"]
-        said = packages.anthropic.messages.create(
-            model=model, max_tokens=300, messages=HELLO, tools=[{"name": "look", "input_schema": LOOK}]
-        )
-        assert said.stop_reason == "tool_use"
-        assert [(block.name, block.input) for block in said.content if block.type == "tool_use"] == [("look", {})]
-    provider.configure(fault="", tokens=3)
-    for model in MODELS:
-        show_an_image(packages, model)
+def use_tools(packages: Packages, model: str) -> None:
+    function = {"name": "look", "parameters": LOOK}
+    tools = [{"type": "function", "function": function}]
+    first = packages.openai.chat.completions.create(model=model, messages=HELLO, tools=tools)
+    [call] = first.choices[0].message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == ("look", {})
+    assert first.choices[0].finish_reason == "tool_calls"
+    answered = packages.openai.responses.create(
+        model=model, input="hello", tools=[{"type": "function", **function, "strict": False}]
+    )
+    assert [item.name for item in answered.output if item.type == "function_call"] == ["look"]
+    said = packages.anthropic.messages.create(
+        model=model, max_tokens=300, messages=HELLO, tools=[{"name": "look", "input_schema": LOOK}]
+    )
+    assert said.stop_reason == "tool_use"
+    assert [(block.name, block.input) for block in said.content if block.type == "tool_use"] == [("look", {})]
 
 
 def show_an_image(packages: Packages, model: str) -> None:
