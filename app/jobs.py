@@ -34,6 +34,7 @@ PENDING_LIFETIME = 20
 """Seconds after which an enqueued job that nobody started is believed to be lost."""
 
 LAST_RUNS = "tollgate:last_runs"
+FAILED = "tollgate:failed"
 
 ENDS_ALL = (BaseTimeoutException, OperationalError)
 """What ends a job that goes over many rows, whichever it is at: its time is over, or the database is away. Any other
@@ -165,6 +166,20 @@ def note_run(name: str, at: datetime) -> None:
     """Remember when a job last ran to its end; for the admin, so it may be forgotten."""
     with suppress(redis.RedisError):
         connect().hset(LAST_RUNS, name, at.isoformat())
+
+
+def note_failure(name: str) -> None:
+    """Have the clock hear of a job that failed."""
+    with suppress(redis.RedisError):
+        connect().sadd(FAILED, name)
+
+
+def take_failures() -> list[str]:
+    """The jobs that failed since somebody last asked, by their dotted names."""
+    with suppress(redis.RedisError):
+        names: list[bytes] = connect().spop(FAILED, len(JobName))  # type: ignore[assignment]
+        return [name.decode() for name in names]
+    return []
 
 
 def last_runs() -> dict[str, datetime]:

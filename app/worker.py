@@ -21,7 +21,7 @@ from rq.utils import import_attribute
 
 from app import create_app
 from app.extensions import db
-from app.jobs import QUEUE, JobName, enqueue, note_run
+from app.jobs import QUEUE, JobName, enqueue, note_failure, note_run, take_failures
 from app.models.base import utcnow
 from app.models.metering.usage_rollup import ADDED_UP_EVERY
 
@@ -49,6 +49,9 @@ TIMETABLE = {
 
 WITHOUT_WORKER = JobName.SWEEP_CALLS
 """People wait for their own dead calls: the clock ends them itself, however much the worker has to do."""
+
+AGAIN, SHARE = 60, 20
+"""Seconds until a job that failed is tried again; with long ones a share of their period, so that logs stay short."""
 
 CLOCK = "clock"
 WORKER_LIFETIME = 60
@@ -84,6 +87,7 @@ class Worker(SimpleWorker):
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = ""
     ) -> None:
+        note_failure(str(job.func_name))
         super().handle_job_failure(job, queue, started_job_registry, "see the worker's log")
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
@@ -125,6 +129,13 @@ class Clock:
             if name == WITHOUT_WORKER or not enqueue(name, lifetime=TIMETABLE[name]):
                 self.run(name)
             note_run(CLOCK, utcnow())
+            for failed in TIMETABLE.keys() & take_failures():
+                self.try_again(failed)
+
+    def try_again(self, name: JobName) -> None:
+        """Sooner than it would be due, but not at once: what it failed over may be over by then."""
+        soon = time.monotonic() + max(AGAIN, TIMETABLE[name] // SHARE) - TIMETABLE[name]
+        self.last[name] = min(soon, self.last.get(name, soon))
 
     def run(self, name: JobName) -> None:
         """Run the job here; what it raises goes to the log."""
@@ -136,6 +147,7 @@ class Clock:
         except Exception:
             log.exception("job failed", extra={"job": str(name)})
             db.session.rollback()
+            self.try_again(name)
 
 
 def make_worker(app: Flask) -> Worker:

@@ -15,7 +15,17 @@ from rq.serializers import JSONSerializer
 
 from app import mailer
 from app.extensions import db
-from app.jobs import QUEUE, JobName, acknowledge, connect, enqueue, enqueue_once, is_reachable, pending_key
+from app.jobs import (
+    QUEUE,
+    JobName,
+    acknowledge,
+    connect,
+    enqueue,
+    enqueue_once,
+    is_reachable,
+    note_failure,
+    pending_key,
+)
 from app.worker import TIMETABLE, Clock, stop
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
@@ -121,6 +131,20 @@ def test_none_of_the_timetable_waits_for_ever_behind_what_is_always_due(app: Fla
     assert clock.next_due() == JobName.ADD_UP_CALLS
     clock.last = dict.fromkeys(TIMETABLE, now)
     assert clock.next_due() is None
+
+
+def test_what_failed_is_tried_again_sooner_than_it_would_be_due(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, now = Clock(app), time.monotonic()
+    clock.last = dict.fromkeys(TIMETABLE, now)
+    failed = JobName.PROCESS_EVENTS, JobName.FORGET_DELETED_CHATS, JobName.CHECK_PRICES
+    monkeypatch.setattr("app.payments.jobs.rerate_all", lambda: 1 / 0)
+    with app.app_context():
+        for name in (*failed, "a job of another release"):
+            note_failure(name)
+        clock.run(JobName.RERATE_ALL)
+    clock.have_done(JobName.SWEEP_MAIL)
+    waits = [round(clock.due_at(name) - now, -1) for name in (*failed, JobName.RERATE_ALL)]
+    assert waits == [10, 60, 86_400 / 20, 60]
 
 
 def test_the_clock_ends_dead_calls_however_much_the_worker_has_to_do(

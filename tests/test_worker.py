@@ -16,7 +16,7 @@ from rq import Queue
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from app.jobs import QUEUE, JobName, enqueue
+from app.jobs import QUEUE, JobName, enqueue, take_failures
 from app.models.base import utcnow
 from app.worker import TIMETABLE, Clock
 from devserver.redis_server import RedisServer
@@ -81,6 +81,8 @@ def test_each_job_has_an_app_context_of_its_own_and_what_one_that_fails_says_sta
     result = Queue(QUEUE, connection=connection, serializer=JSONSerializer).fetch_job(identifier).latest_result()
     assert "canary of 5" in said
     assert "canary" not in result.exc_string
+    with app.app_context():
+        assert (take_failures(), take_failures()) == ([f"{JOBS}.fail"], [])
 
 
 def test_sigterm_lets_the_running_job_end_however_often_it_comes(app: Flask, start_app: Start, notes: Path) -> None:
