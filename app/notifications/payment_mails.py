@@ -11,6 +11,7 @@ from app.extensions import db
 from app.models.base import credits_figure, credits_string, credits_text
 from app.models.billing.allowance_refill import monthly_amount
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
+from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.stripe_objects import is_credit_note
@@ -194,11 +195,13 @@ def of_trial_end(subscription: Subscription) -> None:
 
 
 def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
+    """What is refunded of credits that a dispute took, or that ended with their subscription, takes none."""
     for refund in refunds:
+        takes_none = LedgerEntry.by(key=f"refund:{refund.stripe_id}") is None
         amount = money_text(refund.amount_cents, payment.currency)
         left = credits_figure(account.credits_nanos)
         mail = "credit_note" if is_credit_note(refund.stripe_id) else "refund"
-        owner(account, f"refund:{refund.stripe_id}", mail, amount=amount, credits=left)
+        owner(account, f"refund:{refund.stripe_id}", mail, amount=amount, credits=left, takes_none=takes_none)
 
 
 def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
