@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from app.extensions import db
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
-from tests.support import Database, browser, databases
+from tests.support import Database, browser, databases, forks
 from tests.support.api_description import Described
 from tests.support.environment import app_environment
 from tests.support.mailbox import Mailbox
@@ -76,6 +76,12 @@ class ByModule(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         folder = "tests/faults/"
         return folder if nodeid.startswith(folder) else str(super()._split_scope(nodeid))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One process forks for all test processes."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        forks.offer()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,8 +2,9 @@
 
     python -m tests.support.forks SOCKET
 
-is that one. It forks twice for each request: a fork runs the command as Python would have, in a session of its own;
-a small one between waits for its end and tells the test. Each ends when the one above it does.
+is that one, for all test processes of a run. It forks twice for each request: a fork runs the command as Python would
+have, in a session of its own; a small one between waits for its end and tells the test. Each ends when the one above it
+does, or the test process.
 """
 
 import atexit
@@ -13,10 +14,13 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -29,6 +33,7 @@ from tests.support import kept_results, troubles
 from tests.support.environment import app_environment, process_environment
 from tests.support.replies import try_again_soon
 
+ADDRESS = "TOLLGATE_FORKS"
 LARGEST = 200_000
 IMPORTED_BEFORE = (
     "app", "app.payments.jobs", "app.generation.jobs", "anthropic", "openai", "flask.cli", "gunicorn.app.wsgiapp",
@@ -61,19 +66,39 @@ class Fork(subprocess.Popen[bytes]):
         return self.returncode
 
 
+def offer() -> None:
+    """Let this process and those that it starts find one that forks; it begins when the first asks for it."""
+    folder = Path(tempfile.mkdtemp(prefix="tollgate-forks-"))
+    os.environ[ADDRESS] = str(folder / "socket")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(os.environ[ADDRESS])
+    listener.listen(16)
+    threading.Thread(target=begin_when_asked, args=(listener,), daemon=True).start()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def begin_when_asked(listener: socket.socket) -> None:
+    """Start it, and stay for as long as it runs: it ends with the thread that started it."""
+    select.select([listener], [], [])
+    process = processes.start(
+        [sys.executable, "-m", "tests.support.forks", str(listener.fileno())],
+        environment=process_environment({}),
+        folder=procfile.PROJECT,
+        inherits=(listener.fileno(),),
+    )
+    atexit.register(processes.kill, process)
+    listener.close()
+    process.wait()
+
+
 class ForkServer:
-    """The process that forks, and our end of the line to it."""
+    """Our end of the line to the process that forks."""
 
     def __init__(self) -> None:
-        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.process = processes.start(
-            [sys.executable, "-m", "tests.support.forks", str(theirs.fileno())],
-            environment=process_environment({}),
-            folder=procfile.PROJECT,
-            inherits=(theirs.fileno(),),
-        )
-        theirs.close()
-        atexit.register(self.stop)
+        if ADDRESS not in os.environ:
+            offer()
+        self.line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.line.connect(os.environ[ADDRESS])
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> Fork:
         told, tells = os.pipe()
@@ -82,13 +107,9 @@ class ForkServer:
         os.close(tells)
         return Fork(command, told)
 
-    def stop(self) -> None:
-        self.line.close()
-        processes.kill(self.process)
-
 
 server = cache(ForkServer)
-"""That of this test process, started when first asked for."""
+"""That of this test process."""
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -108,19 +129,26 @@ def make_a_first_app() -> None:
     create_app(app_environment(DATABASE_URL="sqlite:////nowhere", REDIS_URL="redis://127.0.0.1:9/0"))
 
 
-def serve(line: socket.socket) -> None:
-    """Return in each fork with its command run; in the first process when the test process has hung up."""
+def serve(listener: socket.socket) -> None:
+    """Return in each fork with its command run."""
+    lines: list[socket.socket] = []
     while True:
-        request, descriptors, _flags, _address = socket.recv_fds(line, LARGEST, 2)
-        if not request:
-            return
-        command, environment = json.loads(request)
-        if os.fork() == 0:
-            line.close()
-            run_between(command, environment, *descriptors)
-            return
-        for descriptor in descriptors:
-            os.close(descriptor)
+        for line in select.select([listener, *lines], [], [])[0]:
+            if line is listener:
+                lines.append(listener.accept()[0])
+                continue
+            request, descriptors, _flags, _address = socket.recv_fds(line, LARGEST, 2)
+            if not request:
+                lines.remove(line)
+                line.close()
+                continue
+            if os.fork() == 0:
+                for one in (listener, *lines):
+                    one.close()
+                run_between(*json.loads(request), *descriptors)
+                return
+            for descriptor in descriptors:
+                os.close(descriptor)
 
 
 def run_between(command: list[str], environment: dict[str, str], output: int, status: int) -> None:
@@ -130,8 +158,9 @@ def run_between(command: list[str], environment: dict[str, str], output: int, st
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if child := os.fork():
         os.close(output)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        os.write(status, f"{code}\n".encode())
+        if is_still_asked_for(status, child):
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            os.write(status, f"{code}\n".encode())
         os._exit(0)
     os.setsid()
     processes.tie(between, signal.SIGTERM)
@@ -143,6 +172,14 @@ def run_between(command: list[str], environment: dict[str, str], output: int, st
     if "TOLLGATE_TROUBLES" in environment:
         troubles.listen()
     run(command)
+
+
+def is_still_asked_for(status: int, child: int) -> bool:
+    """Wait for the child's end, or for that of the test process, which reads no status any more."""
+    waiting = select.poll()
+    waiting.register(os.pidfd_open(child), select.POLLIN)
+    waiting.register(status, 0)
+    return all(descriptor != status for descriptor, _event in waiting.poll())
 
 
 def write_to(output: int) -> None:
