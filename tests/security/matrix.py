@@ -112,7 +112,8 @@ class Cast:
         return account.memberships[0].user
 
     def key(self, user: User, account_id: int, scopes: list[str]) -> dict[str, str]:
-        _key, secret = ApiKey.make(account_id, user.id, "matrix", scopes=scopes)
+        key, secret = ApiKey.make(account_id, user.id, "matrix", scopes=scopes)
+        key.last_used_at = utcnow()  # or each request would write it down
         return {"Authorization": f"Bearer {secret}", "Accept": "application/json"}
 
     def cookie(self, user: User | None = None, account_id: int = 0, *, as_guest: bool = False) -> dict[str, str]:
