@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -130,9 +130,8 @@ def test_a_passkey_signs_in_without_password_or_code(
     assert [(line["event_name"], line["by"], line["user"]) for line in lines] == [("sign-in", "passkey", user.id)]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_what_is_not_signed_for_us_by_its_owner_gets_nobody_in(device: Device, guest: Browser) -> None:
+    for change in (
         {"site": "evil.example"},
         {"origin": "https://evil.example"},
         {"origin": "http://tollgate.example"},
@@ -140,16 +139,10 @@ def test_a_passkey_signs_in_without_password_or_code(
         {"flags": VERIFIED},
         {"identifier": b"another"},
         {"key": ec.generate_private_key(ec.SECP256R1())},
-    ],
-    ids=["site", "origin", "scheme", "not verified", "not present", "unknown", "key"],
-)
-def test_what_is_not_signed_for_us_by_its_owner_gets_nobody_in(
-    device: Device, guest: Browser, change: dict[str, Any]
-) -> None:
-    vars(device).update(change)
-    answer = sign_in(guest, device, next="/billing")
-    assert (answer.status_code, list(answer.json["errors"])) == (400, ["credential"])
-    assert not guest.is_signed_in
+    ):
+        answer = sign_in(guest, replace(device, **change), next="/billing")
+        assert (answer.status_code, list(answer.json["errors"])) == (400, ["credential"]), change
+        assert not guest.is_signed_in, change
 
 
 def test_an_answer_counts_once_and_only_where_it_was_asked_for(

@@ -92,28 +92,30 @@ def test_signing_up_with_a_known_address_is_answered_alike_and_tells_its_owner(
 EASY = ("short", "123456789a", "qwertyuiop", "Password123", "x" * 129, "abababababab", "eve@example.com")
 
 
-@pytest.mark.parametrize("password", EASY)
-def test_an_easy_password_is_refused(guest: Browser, session: Database, password: str) -> None:
-    answer = guest.sign_up("eve", password=password)
-    assert (answer.status_code, User.with_email("eve@example.com")) == (400, None)
+def test_an_easy_password_is_refused(guest: Browser, session: Database) -> None:
+    for password in EASY:
+        answer = guest.sign_up("eve", password=password)
+        session.rollback()
+        assert (answer.status_code, User.with_email("eve@example.com")) == (400, None), password
 
 
 FINE = ("ten-chars-", "y" * 60 + "0123456789 abcdefghij" * 3 + "12345", "пароль-из-слов", "a b c d e f\x00g")
 
 
-@pytest.mark.parametrize("password", FINE)
-def test_any_other_password_works(guest: Browser, new_browser: Callable[[], Browser], password: str) -> None:
-    guest.sign_up("ada", password=password)
-    assert new_browser().sign_in("ada", password).status_code == 302
+def test_any_other_password_works(new_browser: Callable[[], Browser]) -> None:
+    for number, password in enumerate(FINE):
+        new_browser().sign_up(f"ada{number}", password=password)
+        assert new_browser().sign_in(f"ada{number}", password).status_code == 302, password
 
 
 NO_ADDRESS = ("", "ada", "ada@", "@example.com", "ada@example", "a b@example.com", "ada@exa\nmple.com")
 
 
-@pytest.mark.parametrize("address", NO_ADDRESS)
-def test_what_is_no_address_is_refused(guest: Browser, session: Database, address: str) -> None:
-    answer = guest.send("/signup", email=address, password=PASSWORD)
-    assert (answer.status_code, session.query(User).count()) == (400, 1)
+def test_what_is_no_address_is_refused(guest: Browser, session: Database) -> None:
+    for address in NO_ADDRESS:
+        answer = guest.send("/signup", email=address, password=PASSWORD)
+        session.rollback()
+        assert (answer.status_code, session.query(User).count()) == (400, 1), address
 
 
 def test_nobody_makes_themselves_more_than_a_person(guest: Browser, session: Database) -> None:

@@ -45,8 +45,8 @@ def test_everything_runs_and_the_last_words_are_where_it_is_and_who_the_admin_is
     starts = [f"{READY}http://127.0.0.1:{running.port}", *LAST_WORDS[1:]]
     assert [line.startswith(start) for line, start in zip(last, starts, strict=True)] == [True] * 4
     assert requests.get(f"http://127.0.0.1:{running.port}/readyz", timeout=60).status_code == 200
-    for words in ("working", "ticking"):
-        running.await_words(words)
+    for line in ("working", "ticking"):
+        running.await_words(line)
 
 
 def test_beside_a_run_its_database_redis_and_payments_are_reached_and_the_next_keeps_the_password_until_it_is_changed(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dependencies.audit import LOCK, Advisories, pins
+from dependencies.audit import LOCK, Advisories, main, pins
 
 PROJECT = Path(__file__).resolve().parents[2]
 LEVEL_2 = """
@@ -99,30 +99,26 @@ def test_the_audit_of_packages_knows_holes_of_exactly_our_versions(data: Path) -
     )
 
 
-@pytest.mark.parametrize(
-    "content", ["[]", "{}", "no JSON", '{"id": "OSV-1", "modified": "2026-01-01", "affected": [{}]}']
-)
-def test_an_audit_without_advisories_says_so(tmp_path: Path, content: str) -> None:
-    """By the command itself: nobody takes it for a clean one."""
-    data = tmp_path / "one.json"
-    data.write_text(content)
-    for where, said in (
-        (data, "one.json"),
-        (tmp_path / "nothing", "There is nothing at"),
-        ("", "were not checked"),
-    ):
-        command = [sys.executable, "-m", "dependencies.audit"]
-        done = subprocess.run(
-            command,
-            cwd=PROJECT,
-            env=os.environ | {"OSV_DATA": str(where)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert said in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        assert done.returncode == 1 or not where
+NO_ADVISORIES = ("[]", "{}", "no JSON", '{"id": "OSV-1", "modified": "2026-01-01", "affected": [{}]}')
+
+
+def test_an_audit_without_advisories_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody takes it for a clean one."""
+    monkeypatch.chdir(PROJECT)
+    for content in NO_ADVISORIES:
+        (tmp_path / "one.json").write_text(content)
+        monkeypatch.setenv("OSV_DATA", str(tmp_path / "one.json"))
+        with pytest.raises(SystemExit, match=r"one\.json"):
+            main()
+    monkeypatch.setenv("OSV_DATA", "")
+    with pytest.raises(SystemExit):
+        main()
+    assert "were not checked" in capsys.readouterr().out
+    command, nowhere = [sys.executable, "-m", "dependencies.audit"], {"OSV_DATA": str(tmp_path / "nothing")}
+    done = subprocess.run(command, env=os.environ | nowhere, capture_output=True, text=True, check=False)
+    assert (done.returncode, "There is nothing at" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
 
 
 def test_the_audit_reads_our_own_pins() -> None:
