@@ -56,7 +56,7 @@ def test_a_customers_life_on_the_running_app(scenario: StripeScenario, start_app
     await_that(lambda: scenario.kinds().count("refill") == 2, 40)
     scenario.sandbox.wait_until_idle(40)
     assert sorted(scenario.kinds()) == ["purchase", "refill", "refill"]
-    assert "Every balance is explained" in running.run("flask", "billing", "audit")
+    assert scenario.is_explained()
 
 
 def test_an_event_whose_worker_is_killed_is_applied_once(scenario: StripeScenario, die_at: DieAt) -> None:

@@ -50,21 +50,16 @@ def test_a_recharge_that_is_about_to_be_made_is_waited_for(scenario: StripeScena
     assert refusal_of(scenario).code == "recharge_in_progress"
 
 
-def test_an_unpaid_subscription_is_named_with_the_link_that_mends_it(scenario: StripeScenario) -> None:
+def test_past_due_one_uses_what_is_left_and_is_then_led_to_the_link_that_mends_it(scenario: StripeScenario) -> None:
     scenario.subscribe("Plus", card="fails_later")
     scenario.renew()
+    assert admit(scenario.actor).allowance == 10000 * CREDIT
     scenario.use_allowance(10000)
     refusal = refusal_of(scenario)
     assert (refusal.code, refusal.details["pay_url"]) == (
         "subscription_unpaid",
         scenario.subscription.pay_url,
     )
-
-
-def test_a_past_due_account_uses_what_is_left(scenario: StripeScenario) -> None:
-    scenario.subscribe("Plus", card="fails_later")
-    scenario.renew()
-    assert admit(scenario.actor).allowance == 10000 * CREDIT
 
 
 def test_settling_below_the_threshold_rings_and_above_it_does_not(scenario: StripeScenario) -> None:
