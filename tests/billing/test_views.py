@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-import pytest
-
 from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.identity.membership import Membership
@@ -43,10 +41,12 @@ def test_a_subscription_lives_its_life_over_json(customer: CustomerClient, scena
     scenario.sandbox.pay(session_of(answer))
     scenario.deliver()
     changed = customer.json("PATCH", "/api/subscription", {"plan_id": str(scenario.plan("Pro").id)}).json
+    again = customer.json("POST", "/api/subscription", {"plan_id": str(scenario.plan("Pro").id)})
     down = customer.json("PATCH", "/api/subscription", {"plan_id": str(scenario.plan("Starter").id)}).json
     ended = customer.json("DELETE", "/api/subscription").json
     kept = customer.json("POST", "/api/subscription/resume").json
     assert answer.status_code == 201
+    assert (again.status_code, again.json["code"]) == (409, "already_subscribed")
     assert (changed["plan"]["name"], down["pending_plan"]["name"]) == ("Pro", "Starter")
     assert (ended["cancel_at_period_end"], ended["pending_plan"]) == (True, None)
     assert (kept["cancel_at_period_end"], kept["status"]) == (False, "active")
@@ -57,12 +57,6 @@ def test_a_free_plan_is_chosen_at_once(customer: CustomerClient, scenario: Strip
     assert (answer.status_code, answer.json["plan"]["name"], answer.json["status"]) == (200, "Free", "none")
 
 
-def test_a_second_subscription_answers_already_subscribed(customer: CustomerClient, scenario: StripeScenario) -> None:
-    scenario.subscribe("Plus")
-    answer = customer.json("POST", "/api/subscription", {"plan_id": str(scenario.plan("Pro").id)})
-    assert (answer.status_code, answer.json["code"]) == (409, "already_subscribed")
-
-
 def test_a_plan_that_is_no_longer_sold_cannot_be_chosen(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.plan("Plus").status = "legacy"
     scenario.commit()
@@ -70,7 +64,9 @@ def test_a_plan_that_is_no_longer_sold_cannot_be_chosen(customer: CustomerClient
     assert answer.status_code == 400
 
 
-def test_a_change_is_shown_before_the_click(customer: CustomerClient, scenario: StripeScenario) -> None:
+def test_a_change_is_shown_before_the_click_and_a_cancel_is_undone_by_forms(
+    customer: CustomerClient, scenario: StripeScenario
+) -> None:
     scenario.subscribe("Plus")
     shown = customer.json("POST", "/api/subscription/preview", {"plan_id": str(scenario.plan("Pro").id)}).json
     page = customer.page(f"/billing/change/{scenario.plan('Pro').id}")
@@ -78,6 +74,9 @@ def test_a_change_is_shown_before_the_click(customer: CustomerClient, scenario: 
     assert shown["due_cents"] in range(7990, 8001)
     assert int(shown["grows_nanos"]) in range(44_990 * 10**6, 45_000 * 10**6 + 1)
     assert "$80.00" in page.text or "$79.9" in page.text
+    for path, is_ending in (("cancel", True), ("resume", False)):
+        customer.form(f"/billing/{path}")
+        assert (path, scenario.subscription.cancel_at_period_end) == (path, is_ending)
 
     scenario.account.kind = "team"
     scenario.commit()
@@ -123,19 +122,16 @@ def test_settings_that_make_no_sense_are_invalid(customer: CustomerClient, scena
         assert customer.json("PUT", "/api/auto-recharge", good | bad).status_code == 400, bad
 
 
-def test_the_return_page_credits_before_any_webhook(customer: CustomerClient, scenario: StripeScenario) -> None:
-    session_id = scenario.begin_pack()
-    scenario.sandbox.pay(session_id)
-    page = customer.page(f"/billing/return?session_id={session_id}")
-    assert "5,000 credits added" in page.text
+def test_the_return_page_waits_and_credits_before_any_webhook(
+    customer: CustomerClient, scenario: StripeScenario
+) -> None:
+    path = f"/billing/return?session_id={scenario.begin_pack()}"
+    assert "Waiting for your bank" in customer.page(path).text
+    assert scenario.credits == 0
+    scenario.sandbox.pay(path.rpartition("=")[2])
+    assert "5,000 credits added" in customer.page(path).text
     scenario.deliver()
     assert scenario.kinds() == ["purchase"]
-
-
-def test_the_return_page_waits_while_nothing_is_paid(customer: CustomerClient, scenario: StripeScenario) -> None:
-    page = customer.page(f"/billing/return?session_id={scenario.begin_pack()}")
-    assert "Waiting for your bank" in page.text
-    assert scenario.credits == 0
 
 
 def test_the_return_page_says_that_the_bank_did_not_pay(customer: CustomerClient, scenario: StripeScenario) -> None:
@@ -145,25 +141,24 @@ def test_the_return_page_says_that_the_bank_did_not_pay(customer: CustomerClient
     assert "Your bank didn't pay" in customer.page(f"/billing/return?session_id={session_id}").text
 
 
-@pytest.mark.parametrize("path", ["/billing/portal", "/billing/card"])
-def test_who_was_deleted_at_stripe_is_made_anew(customer: CustomerClient, scenario: StripeScenario, path: str) -> None:
+def test_who_was_deleted_at_stripe_is_made_anew(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.begin_pack()
-    before = scenario.account.stripe_customer_id
-    scenario.sandbox.client.v1.customers.delete(before or "")
-    assert customer.form(path).status_code == 303
-    assert scenario.account.stripe_customer_id not in (None, before)
+    for path in ("/billing/portal", "/billing/card"):
+        before = scenario.account.stripe_customer_id
+        scenario.sandbox.client.v1.customers.delete(before or "")
+        assert customer.form(path).status_code == 303
+        assert scenario.account.stripe_customer_id not in (None, before), path
 
 
-def test_the_return_page_grants_nothing_of_another_account(customer: CustomerClient, scenario: StripeScenario) -> None:
+def test_the_return_page_grants_nothing_of_another_account_and_knows_no_other_session(
+    customer: CustomerClient, scenario: StripeScenario
+) -> None:
     eve = StripeScenario(scenario.sandbox, "eve")
     session_id = eve.begin_pack()
     scenario.sandbox.pay(session_id)
-    assert customer.page(f"/billing/return?session_id={session_id}").status_code == 404
+    for named in (session_id, "cs_unknown"):
+        assert customer.page(f"/billing/return?session_id={named}").status_code == 404
     assert (scenario.credits, eve.credits) == (0, 0)
-
-
-def test_the_return_page_of_an_unknown_session_is_404(customer: CustomerClient) -> None:
-    assert customer.page("/billing/return?session_id=cs_unknown").status_code == 404
 
 
 def test_the_billing_page_shows_what_there_is(customer: CustomerClient, scenario: StripeScenario) -> None:
@@ -229,14 +224,6 @@ def test_a_payment_is_confirmed_from_the_mail(customer: CustomerClient, scenario
     bank = customer.form(path).location
     back = scenario.sandbox.post(bank.removeprefix(scenario.sandbox.url), outcome="complete").headers["Location"]
     assert "are on the account" in customer.page(back.removeprefix("http://127.0.0.1")).text
-
-
-def test_a_subscription_is_cancelled_and_kept_by_forms(customer: CustomerClient, scenario: StripeScenario) -> None:
-    scenario.subscribe("Plus")
-    customer.form("/billing/cancel")
-    assert scenario.subscription.cancel_at_period_end
-    customer.form("/billing/resume")
-    assert not scenario.subscription.cancel_at_period_end
 
 
 def test_members_are_led_to_no_page_of_billing(customer: CustomerClient, scenario: StripeScenario) -> None:
