@@ -138,7 +138,7 @@ def test_who_keeps_us_waiting_is_left_in_time_and_asked_once_a_sweep(
     account: Account, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, says: str
 ) -> None:
     """Whatever a customer's server does, others are served behind it."""
-    monkeypatch.setattr(webhook_sender, "PATIENCE", 0.5)
+    monkeypatch.setattr(webhook_sender, "PATIENCE", 0.25)
     with dawdler(says) as url:
         for address in (url, receiver.url):
             WebhookEndpoint.make(account.id, address)
@@ -194,7 +194,7 @@ def dawdler(says: str) -> Iterator[str]:
         with line, suppress(OSError):
             for piece in chain(pieces[says], repeat(b"X-More: 1\r\n" if says != "silence" else b"")):
                 line.sendall(piece)
-                if is_over.wait(0.1):
+                if is_over.wait(0.05):
                     return
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

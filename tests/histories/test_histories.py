@@ -16,7 +16,7 @@ from tests.histories.calls import Calls
 from tests.histories.plans import Plans
 from tests.histories.purchases import Purchases, Recharges
 
-HISTORIES = int(os.environ.get("HISTORIES", "8"))
+HISTORIES = int(os.environ.get("HISTORIES", "6"))
 STEPS = int(os.environ.get("STEPS", "40"))
 SHRINKS = [Phase.shrink] if os.environ.get("SHRINK", "1") == "1" else []
 

@@ -95,7 +95,7 @@ def begun_or_refused(who: Actor, running: list[Reservation]) -> Refusal | None:
     return None
 
 
-@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.databases("sqlite", "postgresql", short="in turns")
 @pytest.mark.parametrize("hours", [0, 10], ids=["by the hour", "after half a day"])
 def test_a_loop_stops_before_twice_the_busiest_day(ada: Account, clock: time_machine.Traveller, hours: int) -> None:
     for _ in range(hours):

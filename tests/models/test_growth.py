@@ -24,7 +24,7 @@ from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.usefixtures("in_january")
 YEAR_END = BEGIN.replace(year=2027)
-AGAIN = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+AGAIN = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(st.integers(0, 10**15), st.integers(0, 10**9), st.integers(1, 10**9))

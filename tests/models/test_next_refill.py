@@ -195,7 +195,7 @@ def in_the_app(app: Flask, require_verified_email: Callable[..., None]) -> Itera
 
 
 EACH = settings(
-    max_examples=60 if IS_LONG else 15,
+    max_examples=60 if IS_LONG else 10,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
