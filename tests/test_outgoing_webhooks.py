@@ -154,7 +154,7 @@ def test_an_endpoint_that_takes_nothing_keeps_no_other_waiting(account: Account,
     """However much waits for it, and for how long."""
     away, _ = WebhookEndpoint.make(None, "http://127.0.0.1:1/")
     for number in range(300):
-        post(account, f"recharge:{number}:done")
+        WebhookDelivery.post(account.id, f"recharge:{number}:done", "recharge.done", credits="5000")
     WebhookEndpoint.make(account.id, receiver.url)
     post(account, "recharge:300:done")
     due = WebhookDelivery.due()

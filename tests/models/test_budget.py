@@ -22,7 +22,7 @@ from tests.models.conftest import refusal
 from tests.support import Database
 from tests.support.people import CREDIT, actor, model, person
 
-RUNS = 10_000 if os.environ.get("LONG") == "1" else 250
+RUNS = 10_000 if os.environ.get("LONG") == "1" else 120
 AT_ONCE = 4
 
 

@@ -94,7 +94,7 @@ def test_the_refusal_names_limit_use_need_and_a_model_that_passes(session: Datab
     }  # fmt: skip
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     limit=st.integers(0, 20 * CREDIT),
     steps=st.lists(st.tuples(st.booleans(), st.integers(0, 6000)), min_size=1, max_size=12),

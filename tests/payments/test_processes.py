@@ -41,7 +41,7 @@ def die_at(environment: dict[str, str], tmp_path: Path) -> Iterator[DieAt]:
 
 @pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 def test_a_customers_life_on_the_running_app(scenario: StripeScenario, start_app: Start) -> None:
-    running = start_app("web", "worker", "worker.2")
+    running = start_app("web", "worker")
     listen(scenario, running)
     scenario.sandbox.control("faults", fault="duplicate", count=100)
     scenario.sandbox.control("faults", fault="reorder", count=4)

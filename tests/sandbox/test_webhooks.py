@@ -1,7 +1,9 @@
 """Webhooks: signed, retried, logged, listed; and with the faults of a real network."""
 
+import pytest
 import stripe
 
+from sandbox import webhooks
 from tests.sandbox.conftest import Shop
 from tests.support.running_sandbox import SECRET
 from tests.support.webhook_inbox import WebhookInbox
@@ -46,7 +48,8 @@ def test_a_change_of_nothing_makes_no_event(shop: Shop, inbox: WebhookInbox) -> 
     assert names(inbox) == ["Ada"]
 
 
-def test_what_is_not_accepted_is_sent_again(shop: Shop, inbox: WebhookInbox) -> None:
+def test_what_is_not_accepted_is_sent_again(shop: Shop, inbox: WebhookInbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "FIRST_RETRY", 0.05)
     shop.sandbox.wait_until_idle()
     inbox.answers = [500, 503]
     named(shop, "Ada")
