@@ -103,10 +103,12 @@ def only_this_machine() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def all_databases() -> Iterator[databases.Databases]:
-    """Both kinds, migrated and seeded once in this test process."""
+def all_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[databases.Databases]:
+    """Both kinds, migrated and seeded once: PostgreSQL in this test process, SQLite in one of this run."""
+    own = tmp_path_factory.getbasetemp()
     with tempfile.TemporaryDirectory(prefix="tollgate-databases-", dir=roomy()) as folder:
-        every = databases.Databases(Path(folder), migrate_and_seed)
+        shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+        every = databases.Databases(Path(folder), migrate_and_seed, shared)
         yield every
         every.close()
 

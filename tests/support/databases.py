@@ -1,5 +1,6 @@
 """Databases for tests: each kind is migrated and seeded once, then copied for each test."""
 
+import fcntl
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -21,8 +22,9 @@ class Databases:
     made_before: ClassVar[dict[str, str]] = {}
     """Templates that were made before this process was forked."""
 
-    def __init__(self, folder: Path, prepare: Callable[[str], None]) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, prepare: Callable[[str], None], shared: Path) -> None:
+        """`shared`: a folder of all test processes of this run, where the first leaves a migrated SQLite."""
+        self._folder, self._shared = folder, shared
         self._prepare = prepare
         self._numbers = count(1)
         self._templates = dict(self.made_before)
@@ -79,10 +81,22 @@ class Databases:
 
     def _template(self, kind: str) -> str:
         if kind not in self._templates:
-            url = self.empty(kind)
-            self._prepare(url)
-            self._templates[kind] = url.rsplit("/", 1)[1] if kind == "postgresql" else _settled(url)
+            self._templates[kind] = self._shared_file() if kind == "sqlite" else self._migrated(kind).rsplit("/", 1)[1]
         return self._templates[kind]
+
+    def _migrated(self, kind: str) -> str:
+        url = self.empty(kind)
+        self._prepare(url)
+        return url
+
+    def _shared_file(self) -> str:
+        """The path of a SQLite file, made by who comes first."""
+        made = self._shared / "migrated.db"
+        with (self._shared / "migrated.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                shutil.copy(_settled(self._migrated("sqlite")), made)
+        return str(made)
 
 
 def _sqlite_url(path: Path) -> str:
