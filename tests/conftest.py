@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ from tests.support.test_apps import made_apps
 
 IS_LONG = os.environ.get("LONG") == "1"
 """Whether what is marked `long` runs too: what repeats on the other database, or in `make soak`, what is here once."""
+
+IMPORTED_WITH_APP = frozenset(sys.modules)
+"""What this process has imported before any test."""
 
 HERE = Path(__file__).parent
 

@@ -22,6 +22,7 @@ from app.models.metering.account_state import SHOWN, AccountState
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import StripeEvent
 from devserver.procfile import PROJECT
+from tests.conftest import IMPORTED_WITH_APP
 from tests.support import Database, people
 from tests.support.people import CREDIT
 from tests.support.running_app import await_that
@@ -128,6 +129,11 @@ LARGE = (
 )
 
 
+def test_no_process_begins_with_what_few_need() -> None:
+    assert [name for name in LARGE if name in IMPORTED_WITH_APP] == []
+
+
+@pytest.mark.long
 def test_a_process_that_has_asked_the_orm_for_nothing_reads_a_row_without_what_few_need() -> None:
     """And the demo answers without the vendors' packages."""
     row = "from app.models.chat.chat import Chat; print(Chat.apart(Chat.__table__.c.keys()).id)"
