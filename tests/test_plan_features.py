@@ -48,7 +48,7 @@ def plan_of(**columns: Any) -> Plan:
     return Plan(**terms | {"margin_bps": 5000, "bullets": []} | columns)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(first=PLANS, column=st.sampled_from(sorted(COLUMNS)), data=st.data())
 def test_what_differs_between_two_plans_is_named_on_both_cards(
     app: Flask, first: dict[str, Any], column: str, data: st.DataObject

@@ -41,7 +41,7 @@ class Stage:
     def __init__(self, kind: str, folder: Path, *, delay: float = 0.0, **own: str) -> None:
         self.kind, self.folder, self.delay, self.own = kind, folder, delay, own
         self.patch = pytest.MonkeyPatch()
-        self.postgres = PostgresServer(durable=True) if kind == "postgresql" else None
+        self.postgres = PostgresServer(durable=True, connections=100) if kind == "postgresql" else None
         self.redis = RedisServer()
         self.provider = ProviderServer(tokens=20, delay=0.01)
         self.sandbox = StartedSandbox()

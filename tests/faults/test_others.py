@@ -68,13 +68,13 @@ def test_a_provider_whose_figures_cannot_be_is_counted_here(stage: Stage) -> Non
 
 
 def test_readers_that_never_read_are_served_to_the_end_and_pay(stage: Stage) -> None:
-    """Four times as many as there are threads for readers: the rest is told to come back, and pages stay quick."""
-    stage.provider.bodies["long"] = spoken("word " * 60_000, output_tokens=100)
+    """Three times as many as there are threads for readers: the rest is told to come back, and pages stay quick."""
+    stage.provider.bodies["long"] = spoken("word " * 30_000, output_tokens=100)
     stage.provider.configure(replay="long")
     headers = stage.person("cleo")
     chat = requests.post(f"{stage.running.url}/api/chats", json={"model": "gpt-test"}, headers=headers, timeout=20)
     with ExitStack() as readers:
-        for _ in range(4 * ROOM):
+        for _ in range(3 * ROOM):
             readers.enter_context(never_reading(stage, headers, chat.json()["id"]))
         await_that(lambda: stage.provider.count >= ROOM // 2 and not stage.provider.active, 40)
         assert requests.get(f"{stage.running.url}/pricing", timeout=20).status_code == 200

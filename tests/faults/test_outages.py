@@ -22,7 +22,7 @@ from tests.support.crowding import patient
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("postgresql")
-EVENTS = 60
+EVENTS = 25
 
 
 @contextmanager

@@ -74,6 +74,7 @@ def test_headers_say_what_of_the_prompt_was_cached() -> None:
     assert buckets(joined(report_in_headers(headers), USAGE)) == (36, 64, 0, 0, 7)
 
 
+@settings(max_examples=40)
 @given(reports=st.lists(figures, min_size=1))
 def test_no_figure_falls_in_whatever_order_they_come(reports: list[dict[str, int]]) -> None:
     raw: dict[str, Any] = {}
@@ -95,6 +96,7 @@ def test_figures_that_grow_are_never_added_up(tokens: int, stalls: list[bool]) -
     assert running.applied_to({"completion_tokens": figure})["completion_tokens"] == figure
 
 
+@settings(max_examples=60)
 @given(figures=st.lists(st.integers(1, 3), min_size=3, max_size=200), whole=st.booleans())
 def test_figures_of_each_piece_are_added_up_unless_the_sum_was_told(figures: list[int], whole: bool) -> None:
     running = RunningFigures()

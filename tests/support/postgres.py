@@ -20,7 +20,6 @@ from tests.support.memory import roomy
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "max_connections": "200",
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -60,13 +59,16 @@ def unprivileged_user() -> str | None:
 class PostgresServer:
     """One server on a loopback port that stays the same over `kill` and `start`."""
 
-    def __init__(self, *, durable: bool = False, copied_from: "PostgresServer | None" = None) -> None:
+    def __init__(
+        self, *, durable: bool = False, connections: int = 200, copied_from: "PostgresServer | None" = None
+    ) -> None:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="tollgate-postgres-", dir=None if durable else roomy()))
         self.process: subprocess.Popen[bytes] | None = None
         self._user = unprivileged_user()
         self._binaries = find_binaries()
         self._settings = SETTINGS | ({"fsync": "on", "synchronous_commit": "on"} if durable else {})
+        self._settings["max_connections"] = str(connections)
         self.source = copied_from
         self._prepare(copied_from)
 
