@@ -84,14 +84,12 @@ def test_moments_bound_usage_to_the_second(ada: Door, provider: ProviderServer) 
     assert [row["calls"] for row in rows] == [1]
 
 
-@pytest.mark.parametrize(
-    "query", ["from=yesterday", "to=9999-12-31", "group_by=day,secret", "from=2026-05-03&to=2026-05-01"]
-)
-def test_a_question_that_cannot_be_is_refused_by_field(ada: Door, query: str) -> None:
-    answer = ada.call("GET", f"/usage?{query}")
+def test_a_question_that_cannot_be_is_refused_by_field(ada: Door) -> None:
+    for query in ("from=yesterday", "to=9999-12-31", "group_by=day,secret", "from=2026-05-03&to=2026-05-01"):
+        answer = ada.call("GET", f"/usage?{query}")
 
-    assert (answer.status_code, answer.json["code"]) == (400, "invalid_request")
-    assert set(answer.json["errors"]) <= {"from", "to", "group_by"}
+        assert (answer.status_code, answer.json["code"]) == (400, "invalid_request"), query
+        assert set(answer.json["errors"]) <= {"from", "to", "group_by"}
 
 
 def test_a_manager_sees_who_used_what_and_a_member_only_themselves(
