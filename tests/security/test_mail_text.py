@@ -25,15 +25,11 @@ OF_LINKS = {
 }  # fmt: skip
 OF_MAILBOXES = {"to", "new"}
 STRANGERS = (
-    "Get paid: https://evil.example/now",
     "https://evil.example",
     "\n\nGet paid: https://evil.example/now\n\n",
-    "Eve\r\nBcc: all@evil.example\r\n\r\n<h1>Won</h1>",
-    '<a href="https://evil.example">Click</a>',
-    "\x010\x01",
-    "{{ button('Won', 'https://evil.example') }}",
-    "\u202egro.live\u2066 www.evil.example",
-    "write to eve@evil.example or evil.example/pay",
+    'Eve\r\nBcc: all@evil.example\r\n\r\n<h1>Won</h1> <a href="https://evil.example">Click</a>'
+    " {{ button('Won', 'https://evil.example') }} \x010\x01",
+    "\u202egro.live\u2066 www.evil.example: write to eve@evil.example or evil.example/pay",
     "x" * 5000,
 )
 
