@@ -29,13 +29,19 @@ FIND_PARTS = """() => {
   look(document.body, []);
   return [...partsOfPage.keys()];
 }"""
-"""The kinds of visible parts, each named by what decides how it looks: element, class, state, and what is around."""
+"""The kinds of visible parts, each named by what decides how it looks: element, class, state, and what is around.
+
+Of each the first and the last are looked at, without what they hold that is of another kind.
+"""
 
 LOOK = """async ([names, rules]) => {
-  const parts = new Set((names ?? []).flatMap((name) => partsOfPage.get(name).slice(0, 3)));
-  const isWithin = (part) => part && (parts.has(part) || isWithin(part.parentElement));
-  const include = [...parts].filter((part) => !isWithin(part.parentElement));
-  const context = names ? { include } : document;
+  const ends = (moving) => moving.effect.getComputedTiming().endTime < Infinity;
+  document.getAnimations().filter(ends).forEach((moving) => moving.finish());
+  const isFirstOrLast = (_part, at, all) => at === 0 || at === all.length - 1;
+  const include = (names ?? []).flatMap((name) => partsOfPage.get(name).filter(isFirstOrLast));
+  const parts = new Set(include);
+  const exclude = names ? [...partsOfPage.values()].flat().filter((part) => !parts.has(part)) : [];
+  const context = names ? { include, exclude } : document;
   const { violations } = await axe.run(context, { resultTypes: ["violations"], ...rules });
   return violations.flatMap((fault) => fault.nodes.map((node) => `${fault.id}: ${node.target}`));
 }"""
