@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from zlib import crc32
 
@@ -269,14 +270,20 @@ def shared_app(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningApp]:
     """Web and worker for all tests of a module, over a database and a Redis of the module's own."""
-    redis, url = RedisServer(), all_databases.fresh(database_kind)
+    own = {"DATABASE_URL": all_databases.fresh(database_kind), "MAIL_URL": mail_server.url} | shared_environment
+    with web_and_worker(own, shared_host, tmp_path_factory.mktemp("running")) as running:
+        yield running
+    all_databases.drop(own["DATABASE_URL"])
+
+
+@contextmanager
+def web_and_worker(own: dict[str, str], host: str, folder: Path) -> Iterator[RunningApp]:
+    """With a Redis of their own."""
+    redis = RedisServer()
     redis.start()
-    own = app_environment(DATABASE_URL=url, REDIS_URL=redis.url, MAIL_URL=mail_server.url)
-    folder = tmp_path_factory.mktemp("running")
-    with RunningApp(own | shared_environment, folder=folder, host=shared_host) as running:
+    with RunningApp(app_environment(REDIS_URL=redis.url, **own), folder=folder, host=host) as running:
         yield running
     redis.stop()
-    all_databases.drop(url)
 
 
 @pytest.fixture(scope="session")

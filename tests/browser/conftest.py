@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 from flask import Flask, session
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from werkzeug.http import parse_cookie
 
 from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.web.browser_session import begin_session
-from tests.conftest import app_in, close
-from tests.support import browser, people
+from tests.conftest import app_in, close, web_and_worker
+from tests.support import people
 from tests.support.crowding import patient
+from tests.support.databases import Databases
+from tests.support.mailbox import Mailbox
 from tests.support.people import CREDIT, PASSWORD
 from tests.support.running_app import RunningApp
 from tests.support.running_sandbox import SECRET, StartedSandbox
@@ -46,9 +48,6 @@ class Visitor:
 
     def go(self, path: str) -> None:
         self.page.goto(self.url + path)
-
-    def sign_in(self, password: str = PASSWORD) -> None:
-        browser.sign_in(self.page, self.url, self.email, password)
 
     def bring(self, cookie: str) -> None:
         """Be signed in by a session that was begun elsewhere."""
@@ -129,6 +128,48 @@ def session_cookie(app: Flask, email: str, account_id: int | None = None) -> str
         response = app.make_response("")
         app.session_interface.save_session(app, session, response)
     return parse_cookie(response.headers["Set-Cookie"])["session"]
+
+
+@pytest.fixture(scope="session")
+def usual_app(
+    all_databases: Databases, mail_server: Mailbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningApp]:
+    """The app of all modules that sell nothing. Under a name: there are no passkeys at an IP address."""
+    own = {"DATABASE_URL": all_databases.fresh("sqlite"), "MAIL_URL": mail_server.url}
+    with web_and_worker(own, "localhost", tmp_path_factory.mktemp("usual")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_app(request: pytest.FixtureRequest, shared_environment: dict[str, str]) -> RunningApp:
+    """The usual one, or one of the module's own."""
+    app: RunningApp = request.getfixturevalue("shared_app" if shared_environment else "usual_app")
+    return app
+
+
+@pytest.fixture(scope="session")
+def warm_context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that has its styles and scripts since the first test."""
+    with browser.new_context() as context:
+        yield context
+
+
+@pytest.fixture
+def context(warm_context: BrowserContext) -> Iterator[BrowserContext]:
+    """A browser in which nobody has left anything that a page could see."""
+    yield warm_context
+    warm_context.set_offline(False)
+    for page in warm_context.pages:
+        page.close()
+    warm_context.clear_cookies()
+
+
+@pytest.fixture
+def page(context: BrowserContext, shared_app: RunningApp) -> Page:
+    page = context.new_page()
+    emptied = {"origin": shared_app.url, "storageTypes": "local_storage"}
+    context.new_cdp_session(page).send("Storage.clearDataForOrigin", emptied)
+    return page
 
 
 @pytest.fixture(scope="module")
