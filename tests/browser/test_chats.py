@@ -1,10 +1,10 @@
-"""Chats in a real browser: kept, found, renamed, deleted; in two tabs, over a bad line, by keyboard."""
+"""Chats in a real browser: kept, found, renamed, deleted, shared; over a bad line; their settings."""
 
 import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_documents import written
@@ -14,9 +14,10 @@ from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp, await_that
 
 pytestmark = pytest.mark.browser
+DESK, SMALL_PHONE = {"width": 1280, "height": 720}, {"width": 320, "height": 640}
 
 
-def items(visitor: Visitor):
+def items(visitor: Visitor) -> Locator:
     return visitor.page.locator("#chats .chat-item:not([hidden])")
 
 
@@ -27,68 +28,82 @@ def choose(visitor: Visitor, action: str) -> None:
     visitor.page.get_by_role("button", name=action, exact=True).click()
 
 
-def test_a_chat_is_renamed_taken_home_archived_and_deleted(ada: Visitor) -> None:
+def test_a_chat_is_renamed_pinned_found_taken_home_archived_and_deleted(ada: Visitor) -> None:
     ada.ask("What is a credit?")
     expect(items(ada)).to_have_text(re.compile("What is a credit?"))
     choose(ada, "Rename")
     ada.page.get_by_label("Chat title").fill("Hello")
     with ada.page.expect_response(re.compile("/api/chats/")):
         ada.page.keyboard.press("Enter")
+    choose(ada, "Pin")
+    expect(items(ada).locator("> .icon")).to_be_visible()
+    ada.go("/chat")
+    ada.ask("teams of zebras")
     ada.page.reload()
-    expect(items(ada)).to_have_text(re.compile("Hello"))
+    expect(items(ada).first).to_have_text(re.compile("Hello"))
+    is_found_by_what_was_said(ada)
+    choose(ada, "Unpin")
     is_taken_home(ada)
     is_archived_and_brought_back(ada)
     is_deleted_until_the_page_is_left(ada)
 
 
+def is_found_by_what_was_said(ada: Visitor) -> None:
+    ada.page.keyboard.press("Control+k")
+    ada.page.keyboard.type("zebras")
+    expect(items(ada)).to_have_count(1)
+    expect(items(ada)).to_have_text(re.compile("zebras"))
+    items(ada).locator("mark").click()
+    expect(ada.questions).to_be_focused()
+    ada.page.get_by_role("searchbox", name="Search your chats").fill("hello")
+    expect(items(ada)).to_have_text(re.compile("Hello"))
+
+
 def is_taken_home(ada: Visitor) -> None:
-    for text, name in (("Export as Markdown", "hello.md"), ("Export as JSON", "hello.json")):
-        items(ada).first.hover()
-        items(ada).first.get_by_role("button", name=re.compile("^Options for")).click()
-        with ada.page.expect_download() as download:
-            ada.page.get_by_role("link", name=text).click()
-        assert download.value.suggested_filename == name
-        assert "What is a credit?" in download.value.path().read_text()
-        ada.page.reload()
+    items(ada).first.hover()
+    items(ada).first.get_by_role("button", name=re.compile("^Options for")).click()
+    expect(ada.page.get_by_role("link", name="Export as JSON")).to_be_visible()
+    with ada.page.expect_download() as download:
+        ada.page.get_by_role("link", name="Export as Markdown").click()
+    assert download.value.suggested_filename == "hello.md"
+    assert "What is a credit?" in download.value.path().read_text()
 
 
 def is_archived_and_brought_back(ada: Visitor) -> None:
     ada.go("/chat")
     choose(ada, "Archive")
-    expect(items(ada)).to_have_count(0)
+    expect(items(ada)).to_have_count(1)
     ada.page.get_by_role("link", name="Archived chats").click()
     choose(ada, "Bring back")
     expect(items(ada)).to_have_count(0)
     ada.page.get_by_role("link", name="Back to your chats").click()
-    expect(items(ada)).to_have_count(1)
+    expect(items(ada)).to_have_count(2)
 
 
 def is_deleted_until_the_page_is_left(ada: Visitor) -> None:
     """Until then it can be had back, while a search is shown too."""
     choose(ada, "Delete")
-    expect(items(ada)).to_have_count(0)
+    expect(items(ada)).to_have_count(1)
     search = ada.page.get_by_role("searchbox", name="Search your chats")
-    search.fill("zebras")
+    search.fill("giraffes")
     expect(ada.page.get_by_text("No matches. Try fewer words.")).to_be_visible()
     ada.page.get_by_role("button", name="Undo").click()
     search.fill("")
-    expect(items(ada)).to_have_count(1)
+    expect(items(ada)).to_have_count(2)
     ada.page.reload()
-    expect(items(ada)).to_have_count(1)
+    expect(items(ada)).to_have_count(2)
     choose(ada, "Delete")
-    expect(items(ada)).to_have_count(0)
-    ada.go("/settings")
+    expect(items(ada)).to_have_count(1)
     await_that(lambda: is_gone(ada))  # what a page asks for as it is left may come after the next page
 
 
 def is_gone(ada: Visitor) -> bool:
     ada.go("/chat")
-    return items(ada).count() == 0
+    return items(ada).count() == 1
 
 
 def test_a_chat_is_shared_read_on_a_phone_and_shared_no_more(ada: Visitor, browser: Browser) -> None:
-    ada.ask("/demo table")
-    ada.ask("/demo code")
+    has_code_and_tables_without_a_fault(ada)
     choose(ada, "Share")
     dialog = ada.page.get_by_role("dialog", name="Share chat")
     dialog.get_by_role("button", name="Create link").press("Enter")
@@ -96,39 +111,58 @@ def test_a_chat_is_shared_read_on_a_phone_and_shared_no_more(ada: Visitor, brows
     expect(link).to_have_value(re.compile("/shared/"))
     assert faults_of(ada.page) == []
     phone = browser.new_page(viewport={"width": 390, "height": 844})
-    phone.goto(link.input_value())
-    expect(phone.get_by_role("heading", level=1)).to_be_visible()
-    expect(phone.get_by_role("table").first).to_be_visible()
-    expect(phone.get_by_role("button", name="Copy").first).to_be_visible()
-    assert (faults_of(phone), too_wide(phone)) == ([], 0)
+    is_read(phone, link.input_value())
     ada.page.reload()
     choose(ada, "Share")
     dialog.get_by_role("button", name="Revoke link").click()
     expect(dialog.get_by_role("status")).to_have_text("The link no longer works.")
     assert phone.reload().status == 404
     phone.close()
+    ada.page.keyboard.press("Escape")
+    a_reader_who_scrolled_up_is_left_there(ada)
 
 
-def test_a_pinned_chat_stays_on_top_and_the_other_is_found_by_what_was_said(ada: Visitor) -> None:
-    ada.ask("first hello")
-    choose(ada, "Pin")
-    expect(items(ada).locator("> .icon")).to_be_visible()
-    ada.go("/chat")
-    ada.ask("teams of zebras")
-    ada.page.reload()
-    expect(items(ada).first).to_have_text(re.compile("first", re.IGNORECASE))
-    ada.page.keyboard.press("Control+k")
-    ada.page.keyboard.type("zebras")
-    expect(items(ada)).to_have_count(1)
-    expect(items(ada)).to_have_text(re.compile("zebras"))
-    items(ada).locator("mark").click()
-    expect(ada.questions).to_be_focused()
-    ada.page.get_by_role("searchbox", name="Search your chats").fill("first")
-    expect(items(ada)).to_have_text(re.compile("first", re.IGNORECASE))
-    choose(ada, "Unpin")
+def is_read(phone: Page, address: str) -> None:
+    phone.goto(address)
+    expect(phone.get_by_role("heading", level=1)).to_be_visible()
+    expect(phone.get_by_role("table").first).to_be_visible()
+    expect(phone.get_by_role("button", name="Copy").first).to_be_visible()
+    assert (faults_of(phone), too_wide(phone)) == ([], 0)
 
 
-def test_a_temporary_chat_is_in_no_list_and_ends_by_its_button(ada: Visitor) -> None:
+def has_code_and_tables_without_a_fault(ada: Visitor) -> None:
+    """At a desk with the list of models open; and it is no wider than a small phone."""
+    ada.ask("/demo table")
+    ada.ask("/demo code")
+    ada.page.set_viewport_size(SMALL_PHONE)
+    assert too_wide(ada.page) <= 0
+    ada.page.set_viewport_size(DESK)
+    ada.page.get_by_role("button", name="Model:").click()
+    assert faults_of(ada.page) == []
+    ada.page.keyboard.press("Escape")
+
+
+def a_reader_who_scrolled_up_is_left_there(ada: Visitor) -> None:
+    ada.send("/demo long")
+    expect(ada.answers.nth(2).locator(".block").first).to_be_visible()
+    thread, latest = ada.page.locator("#thread"), ada.page.get_by_role("button", name="Latest")
+    top = thread.evaluate("thread => { thread.scrollBy(0, -30); return thread.scrollTop; }")
+    expect(latest).to_be_visible()
+    assert thread.evaluate("thread => thread.scrollTop") == top
+    latest.click()
+    expect(latest).to_be_hidden()
+    is_printed_whole(ada.page)
+
+
+def is_printed_whole(page: Page) -> None:
+    thread = page.locator("#thread")
+    assert thread.evaluate("thread => thread.scrollHeight > thread.clientHeight")
+    page.emulate_media(media="print")
+    expect(page.locator("#content")).to_be_hidden()
+    assert thread.evaluate("thread => thread.scrollHeight <= thread.clientHeight")
+
+
+def test_a_temporary_chat_is_in_no_list_and_ends_by_its_button(ada: Visitor, context: BrowserContext) -> None:
     ada.page.get_by_role("link", name="start a temporary chat").click()
     expect(ada.page.get_by_role("heading", name="Temporary chat")).to_be_visible()
     ada.ask("hello")
@@ -136,7 +170,7 @@ def test_a_temporary_chat_is_in_no_list_and_ends_by_its_button(ada: Visitor) -> 
     expect(ada.answers).to_have_count(1)
     expect(ada.page.get_by_text("Your chats will appear here.")).to_be_visible()
     assert faults_of(ada.page) == []
-    other = ada.page.context.new_page()
+    other = context.new_page()
     other.goto(ada.page.url)
     ada.page.get_by_role("button", name="Delete now").click()
     expect(ada.answers).to_have_count(0)
@@ -145,7 +179,7 @@ def test_a_temporary_chat_is_in_no_list_and_ends_by_its_button(ada: Visitor) -> 
     expect(other.get_by_role("link", name="Start a new one")).to_have_attribute("href", "/chat")
 
 
-def test_an_answer_goes_on_after_a_reload_and_over_a_line_that_drops(
+def test_a_message_and_its_answer_survive_a_reload_and_a_line_that_drops(
     arrive: Callable[..., Visitor], shared_app: RunningApp
 ) -> None:
     with CuttableLine(shared_app.address) as line:
@@ -162,80 +196,27 @@ def test_an_answer_goes_on_after_a_reload_and_over_a_line_that_drops(
         shown = ada.answers.locator("[data-prose]").inner_text()
         ada.page.reload()
         assert ada.answers.locator("[data-prose]").inner_text() == shown
+        is_sent_once_over_a_dead_line(ada, line)
 
 
-def test_a_message_over_a_dead_line_is_sent_once_by_itself_or_by_try_again(
-    arrive: Callable[..., Visitor], shared_app: RunningApp
-) -> None:
+def is_sent_once_over_a_dead_line(ada: Visitor, line: CuttableLine) -> None:
     """By itself when the line comes back soon; by the button when it stayed dead."""
-    with CuttableLine(shared_app.address) as line:
-        ada = arrive("ada", at=line.url, credits=1000 * CREDIT)
-        line.cut()
-        ada.send("are you there?")
-        expect(ada.answers.get_by_text("Can't reach the server")).to_be_visible()
-        line.mend()
-        expect(ada.answers).to_have_attribute("data-status", "done", timeout=30_000)
-        line.cut()
-        ada.send("and now?")
-        expect(ada.refusal).to_contain_text("You're offline")
-        line.mend()
-        ada.refusal.get_by_role("button", name="Try again").click()
-        expect(ada.answers).to_have_count(2)
-        expect(ada.answers.last).to_have_attribute("data-status", "done", timeout=30_000)
-        ada.page.reload()
-        expect(ada.questions).to_have_text([re.compile("are you there?"), re.compile("and now?")])
-
-
-def test_what_is_asked_in_one_tab_is_shown_in_the_other(ada: Visitor, second_tab: Page) -> None:
-    ada.ask("hello")
-    second_tab.goto(ada.page.url)
-    ada.ask("and again?")
-    expect(second_tab.locator("article.answer")).to_have_count(2)
-    expect(second_tab.locator("#balance [data-amount]")).to_have_text(
-        ada.page.locator("#balance [data-amount]").inner_text()
-    )
-
-
-def test_everything_about_a_message_works_by_keyboard(ada: Visitor) -> None:
-    ada.page.add_init_script("Object.defineProperty(navigator, 'platform', { get: () => 'MacIntel' })")
+    line.cut()
+    ada.send("are you there?")
+    expect(ada.answers.get_by_text("Can't reach the server")).to_be_visible()
+    line.mend()
+    expect(ada.answers.nth(1)).to_have_attribute("data-status", "done", timeout=30_000)
+    line.cut()
+    ada.send("and now?")
+    expect(ada.refusal).to_contain_text("You're offline")
+    line.mend()
+    ada.refusal.get_by_role("button", name="Try again").click()
+    expect(ada.answers).to_have_count(3)
+    expect(ada.answers.last).to_have_attribute("data-status", "done", timeout=30_000)
     ada.page.reload()
-    expect(ada.page.locator(".search kbd")).to_have_text("⌘ K")
-    ada.page.get_by_role("button", name=re.compile("^Model:")).focus()
-    for key in ("Enter", "ArrowDown", "Enter"):
-        ada.page.keyboard.press(key)
-    expect(ada.page.get_by_role("button", name=re.compile("^Model: *Demo smart", re.IGNORECASE))).to_be_visible()
-    expect(ada.message).to_be_focused()
-    ada.page.locator("#thread").focus()
-    ada.page.keyboard.press("/")
-    ada.page.keyboard.type("one")
-    ada.page.keyboard.press("Shift+Enter")
-    ada.page.keyboard.type("two")
-    ada.page.keyboard.press("Enter")
-    expect(ada.questions.locator(".question-text")).to_have_text("one\ntwo")
-    expect(ada.answers).to_have_attribute("data-status", "done")
-    ada.page.keyboard.press("ArrowUp")
-    expect(ada.questions.get_by_role("textbox")).to_be_focused()
-
-
-def test_a_reader_who_scrolled_up_is_left_there(ada: Visitor) -> None:
-    ada.ask("/demo table")
-    ada.send("/demo long")
-    expect(ada.answers.nth(1).locator(".block").first).to_be_visible()
-    thread, latest = ada.page.locator("#thread"), ada.page.get_by_role("button", name="Latest")
-    top = thread.evaluate("thread => { thread.scrollBy(0, -30); return thread.scrollTop; }")
-    expect(latest).to_be_visible()
-    assert thread.evaluate("thread => thread.scrollTop") == top
-    latest.click()
-    expect(latest).to_be_hidden()
-    is_printed_whole(ada.page)
-
-
-def is_printed_whole(page: Page) -> None:
-    thread = page.locator("#thread")
-    assert thread.evaluate("thread => thread.scrollHeight > thread.clientHeight")
-    page.emulate_media(media="print")
-    expect(page.locator("#content")).to_be_hidden()
-    assert thread.evaluate("thread => thread.scrollHeight <= thread.clientHeight")
+    expect(ada.questions.nth(1)).to_have_text(re.compile("are you there?"))
+    expect(ada.questions.nth(2)).to_have_text(re.compile("and now?"))
+    expect(ada.questions).to_have_count(3)
 
 
 def test_chats_are_kept_in_folders_by_keyboard(ada: Visitor) -> None:
@@ -260,19 +241,57 @@ def test_chats_are_kept_in_folders_by_keyboard(ada: Visitor) -> None:
     expect(items(ada)).to_have_count(2)
 
 
-def test_a_document_goes_along_and_raises_the_price_that_is_shown(ada: Visitor) -> None:
-    written(ada, "Fares", "A ferry costs 4. " * 2000)
+def put_a_prompt_into_the_message(ada: Visitor) -> None:
+    ada.page.get_by_label("New prompt").fill("Say hello.")
+    ada.page.get_by_role("button", name="Save prompts").click()
     ada.go("/chat")
-    ada.page.get_by_label("Your message").fill("What does it cost?")
+    ada.message.press("/")
+    expect(ada.page.get_by_role("dialog", name="Your prompts")).to_be_visible()
+    assert faults_of(ada.page) == []
+    ada.message.press("Enter")
+    expect(ada.message).to_have_value("Say hello.")
+
+
+def add_a_document(ada: Visitor, settings: Locator) -> None:
+    """It goes along, and raises the price that is shown."""
     estimate = ada.page.locator("#estimate")
     expect(estimate).to_have_text(re.compile("credit"))
     without = estimate.inner_text()
-    ada.page.get_by_role("button", name="Chat settings").click()
+    settings.click()
     ada.page.get_by_label("Document", exact=True).select_option("Fares")
     assert faults_of(ada.page) == []
     ada.page.get_by_role("button", name="Save").click()
     expect(estimate).not_to_have_text(without)
-    ada.page.get_by_label("Your message").press("Enter")
-    expect(ada.page.locator(".answer[data-status=done]")).to_be_visible()
+
+
+def test_instructions_length_prompts_and_a_document_stand_before_the_first_message(ada: Visitor) -> None:
+    written(ada, "Fares", "A ferry costs 4. " * 2000)
+    ada.go("/settings")
+    ada.page.get_by_label("For new chats").fill("Answer in French.")
+    ada.page.get_by_role("button", name="Save instructions").click()
+    put_a_prompt_into_the_message(ada)
+    settings = ada.page.get_by_role("button", name="Chat settings")
+    add_a_document(ada, settings)
+    holds_what_is_set(ada, settings)
+
+
+def holds_what_is_set(ada: Visitor, settings: Locator) -> None:
+    """Before the first message, and from then on."""
+    settings.click()
+    instructions = ada.page.get_by_label("Instructions", exact=True)
+    length = ada.page.get_by_label("Maximum answer length (tokens)")
+    expect(instructions).to_have_value("Answer in French.")
+    length.fill("300")
+    ada.page.get_by_role("button", name="Save").click()
+    ada.message.press("Enter")
+    expect(ada.answers).to_have_attribute("data-status", "done")
     ada.page.reload()
     expect(ada.page.get_by_role("link", name="Fares")).to_be_visible()
+    settings.click()
+    expect(instructions).to_have_value("Answer in French.")
+    expect(length).to_have_value("300")
+    instructions.fill("Answer as a toll keeper.")
+    ada.page.get_by_role("button", name="Save").click()
+    ada.page.wait_for_url(re.compile(r"/chat/\d+$"))
+    settings.click()
+    expect(instructions).to_have_value("Answer as a toll keeper.")

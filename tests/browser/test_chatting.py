@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.support.accessibility import faults_of, too_wide
 from tests.support.crowding import patient
 from tests.support.people import CREDIT
-from tests.support.pictures import png
 from tests.support.running_app import RunningApp
 
 pytestmark = pytest.mark.browser
@@ -23,10 +22,8 @@ SAFARIS_ENTER = """field => field.dispatchEvent(new KeyboardEvent("keydown",
 PRICE = re.compile(r"^about [\d.,]+ credits, at most [\d.,]+$")
 
 
-def test_a_first_visit_comes_to_a_first_answer_within_a_minute(
-    page: Page, start_app: Callable[..., RunningApp]
-) -> None:
-    ada = Visitor(page, start_app("web", REQUIRE_VERIFIED_EMAIL="0").url, "ada@example.com")
+def test_a_first_visit_comes_to_a_first_answer_within_a_minute(page: Page, shared_app: RunningApp) -> None:
+    ada = Visitor(page, shared_app.url, "ada@example.com")
     started = time.monotonic()
     ada.go("/")
     page.get_by_role("link", name="Start free").first.click()
@@ -51,6 +48,9 @@ def test_an_answer_is_priced_streams_as_markdown_shows_what_it_cost_and_stays_so
     assert ada.answers.locator("[data-prose]").inner_text() == streamed
     expect(answer.locator("time")).to_have_text(re.compile(r"\d:\d\d"))
     assert (ada.faults, ada.strangers) == ([], [])
+    a_provider_that_fails_costs_nothing(ada)
+    code_is_copied_and_wrapped(ada)
+    text_from_right_to_left_is_set_so(ada)
 
 
 def hears_the_end_only(ada: Visitor) -> None:
@@ -61,10 +61,25 @@ def hears_the_end_only(ada: Visitor) -> None:
     assert ada.page.locator("#messages [aria-live], #messages[aria-live]").count() == 0
 
 
-def test_a_double_click_sends_once_and_stops_nothing(ada: Visitor) -> None:
-    ada.message.fill("/demo help")
-    ada.page.get_by_role("button", name="Send", exact=True).dblclick()
-    expect(ada.answers).to_have_attribute("data-status", "done")
+def a_provider_that_fails_costs_nothing(ada: Visitor) -> None:
+    before = ada.balance
+    ada.send("/demo error")
+    expect(ada.answers.last).to_have_attribute("data-status", "provider_error")
+    expect(ada.answers.last.get_by_role("button", name="Try again")).to_be_visible()
+    expect(ada.answers.last.locator(".answer-cost b")).to_have_text("Not charged")
+    assert ada.balance == before
+
+
+def code_is_copied_and_wrapped(ada: Visitor) -> None:
+    block = ada.ask("/demo code").locator(".code-block").first
+    expect(block.get_by_role("button", name="Copy")).to_be_visible()
+    block.get_by_role("button", name="Wrap").click()
+    expect(block).to_have_class(re.compile("is-wrapped"))
+
+
+def text_from_right_to_left_is_set_so(ada: Visitor) -> None:
+    ada.send("مرحبا")
+    expect(ada.questions.last.locator(".question-text")).to_have_css("direction", "rtl")
 
 
 def closes_by_escape(visitor: Visitor, open_it: Callable[[], None]) -> None:
@@ -72,7 +87,7 @@ def closes_by_escape(visitor: Visitor, open_it: Callable[[], None]) -> None:
     visitor.page.keyboard.press("Escape")
 
 
-def test_escape_stops_an_answer_and_keeps_its_words(ada: Visitor) -> None:
+def test_escape_stops_an_answer_and_keeps_its_words(ada: Visitor, context: BrowserContext) -> None:
     ada.send("/demo slow")
     expect(ada.answers.locator(".block").first).to_be_visible()
     stops: list[str] = []
@@ -85,6 +100,43 @@ def test_escape_stops_an_answer_and_keeps_its_words(ada: Visitor) -> None:
     expect(ada.answers.get_by_text("You stopped this answer.")).to_be_visible()
     expect(ada.answers.locator(".answer-cost b")).to_contain_text("credit")
     expect(ada.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    enter_that_ends_a_composition_sends_nothing(ada)
+    offline_says_so_at_once_and_keeps_the_message(ada, context)
+
+
+def enter_that_ends_a_composition_sends_nothing(ada: Visitor) -> None:
+    ada.message.fill("にほん")
+    ada.message.evaluate(SAFARIS_ENTER)
+    ada.page.wait_for_timeout(300)
+    expect(ada.message).to_have_value("にほん")
+    expect(ada.questions).to_have_count(1)
+    ada.message.press("Enter")
+    expect(ada.answers.nth(1)).to_have_attribute("data-status", "done")
+    ada.questions.last.get_by_role("button", name="Edit and send again").click()
+    field = ada.questions.last.get_by_label("Your message")
+    field.evaluate(SAFARIS_ENTER)
+    expect(field).to_be_visible()
+
+
+def offline_says_so_at_once_and_keeps_the_message(ada: Visitor, context: BrowserContext) -> None:
+    """And what is asked in one tab is shown in the other."""
+    second = context.new_page()
+    second.goto(ada.page.url)
+    expect(second.locator("article.answer")).to_have_count(2)
+    ada.message.fill("hello")
+    expect(ada.page.locator("#icon-warning")).to_be_attached()
+    context.set_offline(True)
+    ada.message.press("Enter")
+    expect(ada.refusal).to_contain_text("You're offline", timeout=3000)
+    expect(ada.message).to_have_value("hello")
+    assert ada.refusal.locator("use").first.get_attribute("href").startswith("#icon-")
+    context.set_offline(False)
+    ada.refusal.get_by_role("button", name="Try again").click()
+    expect(ada.answers.nth(2)).to_have_attribute("data-status", "done")
+    expect(second.locator("article.answer")).to_have_count(3)
+    expect(second.locator("#balance [data-amount]")).to_have_text(
+        ada.page.locator("#balance [data-amount]").inner_text()
+    )
 
 
 def test_out_of_credits_is_said_in_place_with_ways_on_and_the_message_is_kept(
@@ -96,6 +148,7 @@ def test_out_of_credits_is_said_in_place_with_ways_on_and_the_message_is_kept(
     for way in ("Buy credits", "Change plan"):
         expect(bob.refusal.get_by_role("link", name=way, exact=True)).to_be_visible()
     expect(bob.refusal.get_by_role("button", name=re.compile("Send with|model"))).to_have_count(0)
+    assert faults_of(bob.page) == []
     bob.page.set_viewport_size({"width": 360, "height": 640})
     bob.page.get_by_role("button", name=re.compile("^Model:")).click()
     bob.page.get_by_role("searchbox", name="Search models").click()
@@ -114,7 +167,9 @@ def test_out_of_credits_is_said_in_place_with_ways_on_and_the_message_is_kept(
 def test_a_model_that_passes_is_named_with_its_price_and_the_button_sends(
     arrive: Callable[..., Visitor],
 ) -> None:
+    """Of one whose balance is low, and so coloured."""
     bob = arrive("bob", credits=CREDIT)
+    expect(bob.page.locator("#balance")).to_have_class(re.compile("is-low"))
     bob.page.get_by_role("button", name="Model:").click()
     bob.page.get_by_text("Demo smart", exact=False).first.click()
     bob.send("x " * 40_000)
@@ -123,81 +178,6 @@ def test_a_model_that_passes_is_named_with_its_price_and_the_button_sends(
     way.click()
     expect(bob.answers).to_have_attribute("data-status", "done")
     expect(bob.message).to_have_value("")
-
-
-def test_what_was_refused_and_then_sent_is_not_in_the_next_chats_field(ada: Visitor) -> None:
-    sky = {"name": "sky.png", "mimeType": "image/png", "buffer": png(8, 8)}
-    with ada.page.expect_response("**/api/attachments"):
-        ada.page.locator("#files-input").set_input_files(sky)
-    ada.message.fill("What is this?")
-    expect(ada.page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
-    ada.send("What is this?")
-    ada.refusal.get_by_role("button", name="Switch to").click()
-    ada.send("What is this?")
-    expect(ada.answers).to_have_attribute("data-status", "done")
-    ada.page.get_by_role("link", name="New chat").click()
-    expect(ada.page).to_have_url(re.compile("/chat$"))
-    expect(ada.message).to_have_value("")
-    expect(ada.page.locator("#files li")).to_have_count(0)
-
-
-def test_enter_that_ends_a_composition_sends_nothing(ada: Visitor) -> None:
-    ada.message.fill("にほん")
-    ada.message.evaluate(SAFARIS_ENTER)
-    ada.page.wait_for_timeout(300)
-    expect(ada.message).to_have_value("にほん")
-    expect(ada.questions).to_have_count(0)
-    ada.message.press("Enter")
-    expect(ada.answers).to_have_attribute("data-status", "done")
-    ada.page.get_by_role("button", name="Edit and send again").click()
-    field = ada.questions.get_by_label("Your message")
-    field.evaluate(SAFARIS_ENTER)
-    expect(field).to_be_visible()
-
-
-def put_a_prompt_into_the_message(ada: Visitor) -> None:
-    ada.page.get_by_label("New prompt").fill("Say hello.")
-    ada.page.get_by_role("button", name="Save prompts").click()
-    ada.go("/chat")
-    ada.message.press("/")
-    expect(ada.page.get_by_role("dialog", name="Your prompts")).to_be_visible()
-    assert faults_of(ada.page) == []
-    ada.message.press("Enter")
-    expect(ada.message).to_have_value("Say hello.")
-
-
-def test_instructions_length_and_prompts_stand_before_the_first_message(ada: Visitor) -> None:
-    ada.go("/settings")
-    ada.page.get_by_label("For new chats").fill("Answer in French.")
-    ada.page.get_by_role("button", name="Save instructions").click()
-    put_a_prompt_into_the_message(ada)
-    ada.page.get_by_role("button", name="Chat settings").click()
-    expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer in French.")
-    ada.page.get_by_label("Maximum answer length (tokens)").fill("300")
-    ada.page.get_by_role("button", name="Save").click()
-    ada.ask("hello")
-    ada.page.reload()
-    ada.page.get_by_role("button", name="Chat settings").click()
-    expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer in French.")
-    expect(ada.page.get_by_label("Maximum answer length (tokens)")).to_have_value("300")
-    ada.page.get_by_label("Instructions", exact=True).fill("Answer as a toll keeper.")
-    ada.page.get_by_role("button", name="Save").click()
-    ada.page.wait_for_url(re.compile(r"/chat/\d+$"))
-    ada.page.get_by_role("button", name="Chat settings").click()
-    expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer as a toll keeper.")
-
-
-def test_offline_says_so_at_once_and_keeps_the_message(ada: Visitor) -> None:
-    ada.message.fill("hello")
-    expect(ada.page.locator("#icon-warning")).to_be_attached()
-    ada.page.context.set_offline(True)
-    ada.message.press("Enter")
-    expect(ada.refusal).to_contain_text("You're offline", timeout=3000)
-    expect(ada.message).to_have_value("hello")
-    assert ada.refusal.locator("use").first.get_attribute("href").startswith("#icon-")
-    ada.page.context.set_offline(False)
-    ada.refusal.get_by_role("button", name="Try again").click()
-    expect(ada.answers).to_have_attribute("data-status", "done")
 
 
 def test_who_has_not_confirmed_the_address_is_told_so_and_keeps_the_message(
@@ -211,21 +191,12 @@ def test_who_has_not_confirmed_the_address_is_told_so_and_keeps_the_message(
     expect(bob.message).to_have_value("May I?")
 
 
-def test_a_low_balance_is_coloured(arrive: Callable[..., Visitor]) -> None:
-    bob = arrive("bob", credits=2 * CREDIT)
-    expect(bob.page.locator("#balance")).to_have_class(re.compile("is-low"))
-
-
-def test_a_provider_that_fails_costs_nothing_and_can_be_asked_again(ada: Visitor) -> None:
-    ada.send("/demo error")
-    expect(ada.answers).to_have_attribute("data-status", "provider_error")
-    expect(ada.answers.get_by_role("button", name="Try again")).to_be_visible()
-    expect(ada.answers.locator(".answer-cost b")).to_have_text("Not charged")
-    assert ada.balance == 1000
-
-
 def test_answering_again_replaces_the_answer_and_keeps_the_earlier_version(ada: Visitor) -> None:
-    first = ada.ask("hello").get_attribute("data-id")
+    """The first of a double click, which sends once and stops nothing; then with another model, then edited."""
+    ada.message.fill("hello")
+    ada.page.get_by_role("button", name="Send", exact=True).dblclick()
+    expect(ada.answers).to_have_attribute("data-status", "done")
+    first = ada.answers.get_attribute("data-id")
     expect(ada.answers.locator("[data-again-price]")).to_have_text(PRICE)
     ada.answers.get_by_role("button", name="Answer again", exact=True).click()
     expect(ada.answers.last).not_to_have_attribute("data-id", first or "")
@@ -236,10 +207,11 @@ def test_answering_again_replaces_the_answer_and_keeps_the_earlier_version(ada: 
     versions.get_by_role("button", name="Previous version").click()
     expect(versions).to_contain_text("1 of 2")
     expect(ada.answers).to_have_attribute("data-id", first or "")
+    another_model_answers_the_same_question(ada)
+    the_question_is_edited_and_keeps_what_was_asked_before(ada)
 
 
-def test_another_model_can_answer_the_same_question(ada: Visitor) -> None:
-    ada.ask("hello")
+def another_model_answers_the_same_question(ada: Visitor) -> None:
     ada.answers.get_by_role("button", name="Answer again with another model").click()
     ada.page.get_by_role("radio", name=re.compile("Demo smart", re.IGNORECASE)).click()
     offer = ada.page.locator(".refusal.is-offer")
@@ -249,8 +221,7 @@ def test_another_model_can_answer_the_same_question(ada: Visitor) -> None:
     expect(ada.answers.last).to_have_attribute("data-status", "done")
 
 
-def test_a_question_can_be_edited_and_sent_again_and_keeps_what_was_asked_before(ada: Visitor) -> None:
-    ada.ask("hello")
+def the_question_is_edited_and_keeps_what_was_asked_before(ada: Visitor) -> None:
     ada.questions.first.hover()
     ada.questions.get_by_role("button", name="Edit and send again").click()
     ada.questions.get_by_role("textbox").fill("hello again")
@@ -265,29 +236,44 @@ def test_a_question_can_be_edited_and_sent_again_and_keeps_what_was_asked_before
 
 
 def test_models_have_their_price_are_found_by_words_and_favourites_stand_first(ada: Visitor) -> None:
-    ada.page.locator("#picker-button").click()
+    """Found by keyboard too, as is all about a message."""
+    smart = re.compile("smart", re.IGNORECASE)
+    picker, rows = ada.page.locator("#picker-button"), ada.page.locator(".picker-row:visible")
+    a_model_is_chosen_by_keyboard(ada)
+    picker.click()
     option = ada.page.locator(".picker-option").first
     expect(option).to_contain_text(re.compile(r"[\d.,]+ in · [\d.,]+ out per 1M tokens"))
     expect(option).to_contain_text("credits per answer")
     ada.page.get_by_label("Search models").fill("smart")
-    expect(ada.page.locator(".picker-row:visible")).to_have_count(1)
+    expect(rows).to_have_count(1)
     ada.page.get_by_role("button", name=re.compile("Favourite: Demo smart", re.IGNORECASE)).click()
+    ada.page.add_init_script("Object.defineProperty(navigator, 'platform', { get: () => 'MacIntel' })")
     ada.page.reload()
-    ada.page.locator("#picker-button").click()
-    expect(ada.page.locator(".picker-row:visible").first).to_contain_text(re.compile("smart", re.IGNORECASE))
+    expect(ada.page.locator(".search kbd")).to_have_text("⌘ K")
+    picker.click()
+    expect(rows.first).to_contain_text(smart)
     ada.page.get_by_label("Search models").fill("smart")
     ada.page.keyboard.press("Enter")
-    expect(ada.page.locator("#picker-button")).to_contain_text(re.compile("smart", re.IGNORECASE))
+    expect(picker).to_contain_text(smart)
+    a_message_is_written_and_edited_by_keyboard(ada)
 
 
-def test_text_from_right_to_left_is_set_so(ada: Visitor) -> None:
-    ada.send("مرحبا")
-    shown = ada.questions.locator(".question-text")
-    expect(shown).to_have_css("direction", "rtl")
+def a_model_is_chosen_by_keyboard(ada: Visitor) -> None:
+    ada.page.get_by_role("button", name=re.compile("^Model:")).focus()
+    for key in ("Enter", "ArrowDown", "Enter"):
+        ada.page.keyboard.press(key)
+    expect(ada.page.get_by_role("button", name=re.compile("^Model: *Demo smart", re.IGNORECASE))).to_be_visible()
+    expect(ada.message).to_be_focused()
 
 
-def test_code_can_be_copied_and_wrapped(ada: Visitor) -> None:
-    block = ada.ask("/demo code").locator(".code-block").first
-    expect(block.get_by_role("button", name="Copy")).to_be_visible()
-    block.get_by_role("button", name="Wrap").click()
-    expect(block).to_have_class(re.compile("is-wrapped"))
+def a_message_is_written_and_edited_by_keyboard(ada: Visitor) -> None:
+    ada.page.locator("#thread").focus()
+    ada.page.keyboard.press("/")
+    ada.page.keyboard.type("one")
+    ada.page.keyboard.press("Shift+Enter")
+    ada.page.keyboard.type("two")
+    ada.page.keyboard.press("Enter")
+    expect(ada.questions.locator(".question-text")).to_have_text("one\ntwo")
+    expect(ada.answers).to_have_attribute("data-status", "done")
+    ada.page.keyboard.press("ArrowUp")
+    expect(ada.questions.get_by_role("textbox")).to_be_focused()

@@ -38,24 +38,6 @@ def picture(page: Page, name: str) -> None:
         page.set_viewport_size(before)
 
 
-def test_a_file_becomes_a_document_and_a_broken_one_is_refused_in_place(ada: Visitor) -> None:
-    page = ada.page
-    ada.go("/documents")
-    for name, content in (
-        ("broken.pdf", b"%PDF-1.7"),
-        ("Ferries.pdf", files.pdf(["Ferry one", "Ferry two"])),
-    ):
-        with page.expect_file_chooser() as chosen:
-            page.get_by_role("button", name="Import file").press("Enter")
-        chosen.value.set_files({"name": name, "mimeType": "application/pdf", "buffer": content})
-        if name == "broken.pdf":
-            expect(page.locator("#file-error")).to_have_text(re.compile("^Is broken: it can't be read"))
-            assert faults_of(page) == []
-    expect(page.get_by_label("Title")).to_have_value("Ferries.pdf")
-    expect(page.locator("#body")).to_have_value("Ferry one\n\nFerry two")
-    assert ada.faults == []
-
-
 def reach(page: Page, field: Locator) -> None:
     """Go there by the tab key alone."""
     for _ in range(150):
@@ -217,9 +199,25 @@ def test_the_list_by_keyboard_with_undo(ada: Visitor) -> None:
     comes_back_where_it_cannot_be_deleted(page, row)
     row.get_by_role("button", name="Archive: Plans").press("Enter")
     expect(row).to_have_count(0)
+    a_file_becomes_a_document_and_a_broken_one_is_refused_in_place(page)
     ada.go("/documents?archived")
     expect(page.locator("#documents li", has_text="Plans")).to_be_visible()
     an_empty_one_is_written_at_once(ada)
+
+
+def a_file_becomes_a_document_and_a_broken_one_is_refused_in_place(page: Page) -> None:
+    for name, content in (
+        ("broken.pdf", b"%PDF-1.7"),
+        ("Ferries.pdf", files.pdf(["Ferry one", "Ferry two"])),
+    ):
+        with page.expect_file_chooser() as chosen:
+            page.get_by_role("button", name="Import file").press("Enter")
+        chosen.value.set_files({"name": name, "mimeType": "application/pdf", "buffer": content})
+        if name == "broken.pdf":
+            expect(page.locator("#file-error")).to_have_text(re.compile("^Is broken: it can't be read"))
+            assert faults_of(page) == []
+    expect(page.get_by_label("Title")).to_have_value("Ferries.pdf")
+    expect(page.locator("#body")).to_have_value("Ferry one\n\nFerry two")
 
 
 def an_empty_one_is_written_at_once(ada: Visitor) -> None:

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 
 from app.extensions import db
 from app.models.billing.payment import Payment
-from tests.browser.conftest import Steps, Visitor
-from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD
+from tests.browser.conftest import Steps, Visitor, session_cookie
+from tests.support.environment import ADMIN_EMAIL
 from tests.support.running_app import RunningApp
 from tests.support.running_sandbox import SECRET, StartedSandbox
 
@@ -40,7 +40,6 @@ def start(backstage: Flask, steps: Steps) -> None:
 
 
 def make_code(founder: Visitor, steps: Steps) -> None:
-    founder.sign_in(ADMIN_PASSWORD)
     founder.go("/admin/code/new/")
     steps.count += 3
     steps.fill("code", "launch-25")
@@ -69,6 +68,7 @@ def test_a_first_plan_of_ones_own_is_sold_with_a_launch_code_and_refunded(
 ) -> None:
     start(backstage, steps)
     founder = Visitor(steps.page, shared_app.url, ADMIN_EMAIL)
+    founder.bring(session_cookie(backstage, ADMIN_EMAIL))
     make_code(founder, steps)
     steps.page.context.clear_cookies()
     buyer = arrive("buyer")
@@ -77,9 +77,10 @@ def test_a_first_plan_of_ones_own_is_sold_with_a_launch_code_and_refunded(
     sees_the_discount(buyer)
     founder.faults.clear()  # of Stripe's page, which was the same browser's
     buyer.page.context.clear_cookies()
+    founder.bring(session_cookie(backstage, ADMIN_EMAIL))
     refund(founder, paid(backstage).account_id)
     founder.page.context.clear_cookies()
-    buyer.sign_in()
+    buyer.bring(session_cookie(backstage, buyer.email))
     assert told_of_refund(buyer)
     assert paid(backstage).account.allowance_nanos == 0
     question = "dialog: Refund ¥2,250 of ¥2,250? 9,900 credits are taken back."
@@ -112,7 +113,6 @@ def paid(backstage: Flask) -> Payment:
 def refund(founder: Visitor, account_id: int) -> None:
     """In the admin, whose question names the sum and the credits."""
     founder.page.on("dialog", lambda dialog: dialog.accept())
-    founder.sign_in(ADMIN_PASSWORD)
     founder.go(f"/admin/account/details/?id={account_id}")
     founder.page.get_by_label("Reason", exact=True).last.fill("changed their mind")
     founder.page.get_by_role("button", name="Refund", exact=True).click()

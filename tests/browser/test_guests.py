@@ -35,6 +35,7 @@ def try_it(visitor: Visitor) -> None:
 
 
 def test_a_guest_gets_an_answer_meets_the_limit_and_keeps_the_chat(guest: Visitor) -> None:
+    the_draft_of_another_guest_is_gone(guest)
     answer = guest.ask("/demo help")
     expect(answer.locator(".answer-cost")).to_have_text("Free to try")
     guest.send("And how do the tides work?")
@@ -54,7 +55,7 @@ def test_a_guest_gets_an_answer_meets_the_limit_and_keeps_the_chat(guest: Visito
     assert [fault for fault in guest.faults if "429" not in fault] == []
 
 
-def test_a_guests_draft_is_gone_when_another_guest_comes(guest: Visitor) -> None:
+def the_draft_of_another_guest_is_gone(guest: Visitor) -> None:
     guest.message.fill("my unsent secret")
     assert "secret" in guest.page.evaluate("JSON.stringify(localStorage)")
     guest.page.context.clear_cookies()

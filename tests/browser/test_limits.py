@@ -104,9 +104,10 @@ def test_a_chats_budget_stands_beside_send_and_is_raised_where_it_is_met(ada: Vi
     expect(ada.page.locator("#budget")).to_have_text("At most 0.001 credits in this chat")
     raised(ada, "This chat's budget is used up")
     expect(ada.page.locator("#budget")).not_to_contain_text("0.001")
+    an_own_limit_is_set_and_raised_where_it_is_met(ada)
 
 
-def test_an_own_limit_is_set_and_raised_where_it_is_met(ada: Visitor) -> None:
+def an_own_limit_is_set_and_raised_where_it_is_met(ada: Visitor) -> None:
     ada.go("/account#own-limit")
     ada.page.get_by_label("Limit in credits (empty: no limit)").fill("0.001")
     ada.page.locator("#own-limit").get_by_role("button", name="Save").click()

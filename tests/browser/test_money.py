@@ -13,8 +13,8 @@ from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.identity.user import User
-from tests.browser.conftest import Visitor
-from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD
+from tests.browser.conftest import Visitor, session_cookie
+from tests.support.environment import ADMIN_EMAIL
 from tests.support.people import CREDIT, give
 from tests.support.running_app import RunningApp, await_that
 from tests.support.running_sandbox import SECRET, StartedSandbox
@@ -126,7 +126,7 @@ class Money:
         page = browser.new_page()
         page.on("dialog", lambda dialog: dialog.accept())
         admin = Visitor(page, self.ada.url, ADMIN_EMAIL)
-        admin.sign_in(ADMIN_PASSWORD)
+        admin.bring(session_cookie(self.backstage, ADMIN_EMAIL))
         return admin
 
     def is_refunded_by_an_admin(self, browser: Browser) -> None:
@@ -166,7 +166,7 @@ def chats_until_it_is_recharged(money: Money) -> None:
     money.leave(credits=100)
     money.ada.go("/chat")
     while "recharge" not in money.kinds():
-        money.ada.ask("/demo code")
+        money.ada.ask("hello")
 
 
 def waits_for_a_recharge_and_is_sent_by_itself(money: Money, stripe: StartedSandbox) -> None:

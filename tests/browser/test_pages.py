@@ -1,7 +1,6 @@
 """Every page in a real browser: readable by everybody, at home on a phone, light, and never from elsewhere."""
 
 import gzip
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from app.models.metering.usage import Usage
 from tests.browser.conftest import Visitor
 from tests.support import people
 from tests.support.accessibility import faults_of, too_wide
-from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp
 
 pytestmark = pytest.mark.browser
@@ -31,12 +29,6 @@ DEVICE = {"protocol": "ctap2", "transport": "internal"} | dict.fromkeys(
 )
 
 
-@pytest.fixture(scope="module")
-def shared_host() -> str:
-    """Passkeys are bound to a name: there are none at an IP address."""
-    return "localhost"
-
-
 ALIKE = "section.card:nth-of-type(n + 13)"
 """All but the first dozen of a hundred parts that one loop writes: each would cost axe as much as a page."""
 
@@ -45,6 +37,15 @@ def test_a_page_for_everybody_has_no_fault(page: Page, shared_app: RunningApp) -
     for path in OPEN:
         page.goto(shared_app.url + path)
         assert (path, faults_of(page)) == (path, [])
+        if path == "/pricing":
+            the_prices_of_a_year_are_one_click_away(page)
+
+
+def the_prices_of_a_year_are_one_click_away(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Plus (yearly)")).to_be_hidden()
+    page.get_by_role("link", name="Yearly").click()
+    expect(page.get_by_role("heading", name="Plus (yearly)")).to_be_visible()
+    expect(page.get_by_role("heading", name="Enterprise")).to_be_hidden()
 
 
 def test_a_page_of_an_account_has_no_fault_is_narrow_and_asks_no_other_host(ada: Visitor) -> None:
@@ -60,29 +61,14 @@ def test_a_page_of_an_account_has_no_fault_is_narrow_and_asks_no_other_host(ada:
     assert (ada.faults, ada.strangers) == ([], [])
 
 
-def test_a_chat_with_code_and_tables_has_no_fault(ada: Visitor) -> None:
-    ada.page.set_viewport_size({"width": 320, "height": 640})
-    ada.ask("/demo code")
-    ada.ask("/demo table")
-    assert too_wide(ada.page) <= 0
-    ada.page.set_viewport_size({"width": 1280, "height": 720})
-    ada.page.get_by_role("button", name="Model:").click()
-    assert faults_of(ada.page) == []
-
-
-def test_a_refusal_has_no_fault(arrive: Callable[..., Visitor]) -> None:
-    bob = arrive("bob")
-    bob.send("hello")
-    expect(bob.refusal).to_be_visible()
-    assert faults_of(bob.page) == []
-
-
 def test_the_pages_that_one_comes_to_by_a_link_have_no_fault(ada: Visitor, backstage: Flask) -> None:
+    motion_is_reduced_for_those_who_ask_for_it(ada.page)
     ada.ask("hello")
+    the_list_of_chats_opens_on_a_phone(ada.page)
     with backstage.app_context():
         call, team = db.session.scalar(select(func.max(Usage.id))), people.person("carl")
         invitation = Invitation.send(team, team.owner, ada.email, "member")
-        links = [f"/billing/calls/{call}", "/chat?archived", "/api/docs", "/pricing?interval=year"]
+        links = [f"/billing/calls/{call}", "/chat?archived", "/api/docs"]
         links.append(f"/invitations/{invitation.issue()}")
         db.session.commit()
     faults = {}
@@ -95,31 +81,20 @@ def test_the_pages_that_one_comes_to_by_a_link_have_no_fault(ada: Visitor, backs
     assert {path: result for path, result in faults.items() if result} == {}
 
 
-def test_the_prices_of_a_year_are_one_click_away(page: Page, shared_app: RunningApp) -> None:
-    page.goto(f"{shared_app.url}/pricing")
-    expect(page.get_by_role("heading", name="Plus (yearly)")).to_be_hidden()
-    page.get_by_role("link", name="Yearly").click()
-    expect(page.get_by_role("heading", name="Plus (yearly)")).to_be_visible()
-    expect(page.get_by_role("heading", name="Enterprise")).to_be_hidden()
+def motion_is_reduced_for_those_who_ask_for_it(page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    duration = "getComputedStyle(document.querySelector('.balance-chip')).transitionDuration"
+    assert float(page.evaluate(duration).split("s")[0]) < 0.001
+    page.emulate_media(reduced_motion="no-preference")
+    assert float(page.evaluate(duration).split("s")[0]) > 0.1
 
 
-def test_the_list_of_chats_opens_on_a_phone(arrive: Callable[..., Visitor]) -> None:
-    ada = arrive("ada", credits=100 * CREDIT)
-    ada.page.set_viewport_size({"width": 390, "height": 844})
-    ada.ask("hello")
-    ada.page.get_by_role("button", name="Your chats").click()
-    expect(ada.page.locator("#chats .chat-item")).to_be_visible()
-    ada.page.get_by_role("button", name="Close chat list").first.click()
-    expect(ada.page.locator("#chats .chat-item")).to_be_hidden()
-
-
-def test_the_appearance_that_was_chosen_stays(ada: Visitor) -> None:
-    ada.page.locator("summary[aria-label='Your account']").click()
-    toggle = ada.page.get_by_role("button", name="Appearance")
-    toggle.click()
-    toggle.click()
-    ada.page.reload()
-    expect(ada.page.locator("html")).to_have_attribute("data-theme", "dark")
+def the_list_of_chats_opens_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Your chats").click()
+    expect(page.locator("#chats .chat-item")).to_be_visible()
+    page.get_by_role("button", name="Close chat list").first.click()
+    expect(page.locator("#chats .chat-item")).to_be_hidden()
 
 
 def test_a_passkey_is_added_signs_in_and_is_removed(ada: Visitor) -> None:
@@ -141,6 +116,16 @@ def test_a_passkey_is_added_signs_in_and_is_removed(ada: Visitor) -> None:
     row.get_by_role("button", name="Remove passkey").click()
     expect(page.get_by_text("Passkey removed.")).to_be_visible()
     assert ada.faults == []
+    the_appearance_that_was_chosen_stays(page)
+
+
+def the_appearance_that_was_chosen_stays(page: Page) -> None:
+    page.locator("summary[aria-label='Your account']").click()
+    toggle = page.get_by_role("button", name="Appearance")
+    toggle.click()
+    toggle.click()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
 SHOWN = """async () => {
@@ -166,12 +151,6 @@ def test_times_are_as_the_readers_region_writes_them(
     page.goto(f"{shared_app.url}/pricing")
     assert [text.replace("\u202f", " ") for text in page.evaluate(SHOWN)] == [moment, day]
     page.close()
-
-
-def test_motion_is_reduced_for_those_who_ask_for_it(ada: Visitor) -> None:
-    ada.page.emulate_media(reduced_motion="reduce")
-    duration = "getComputedStyle(document.querySelector('.balance-chip')).transitionDuration"
-    assert float(ada.page.evaluate(duration).split("s")[0]) < 0.001
 
 
 def test_forms_work_without_scripts(browser: Browser, shared_app: RunningApp) -> None:

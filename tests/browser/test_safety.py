@@ -12,6 +12,7 @@ from app.models.identity.account import Account
 from app.models.identity.user import User
 from tests.browser.conftest import Visitor
 from tests.support.hostile_markdown import attacks
+from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +39,7 @@ def told(account: Account) -> Chat:
 
 
 def test_a_chat_full_of_attacks_is_only_words(arrive: Callable[..., Visitor], backstage: Flask) -> None:
-    eve = arrive("eve", prepare=told)
+    eve = arrive("eve", prepare=told, credits=1000 * CREDIT)
     with backstage.app_context():
         chat = db.session.query(Chat).join(User, User.id == Chat.user_id).filter(User.email == eve.email).one()
         chat_id = chat.id
@@ -46,9 +47,10 @@ def test_a_chat_full_of_attacks_is_only_words(arrive: Callable[..., Visitor], ba
     expect(eve.answers).to_have_count(len(attacks()))
     assert eve.page.locator("#messages").locator(ACTIVE).count() == 0
     assert (eve.faults, eve.strangers) == ([], [])
+    an_attack_that_is_typed_is_only_words(eve)
 
 
-def test_an_attack_that_is_typed_is_only_words(ada: Visitor) -> None:
-    ada.ask("<img src=x onerror=alert(1)><script>alert(1)</script>")
-    assert ada.page.locator("#messages").locator(ACTIVE).count() == 0
-    assert (ada.faults, ada.strangers) == ([], [])
+def an_attack_that_is_typed_is_only_words(eve: Visitor) -> None:
+    eve.ask("<img src=x onerror=alert(1)><script>alert(1)</script>")
+    assert eve.page.locator("#messages").locator(ACTIVE).count() == 0
+    assert (eve.faults, eve.strangers) == ([], [])
