@@ -144,7 +144,7 @@ def test_a_cheaper_model_that_is_named_passes_at_its_price(
     bob, named = door("bob", credits=CREDIT), 0
     for name in ("gpt-small", "gpt-large"):
         people.model(name, dollars_in="1", dollars_out="2")
-    for _ in range(int(os.environ.get("RUNS", "6"))):
+    for _ in range(int(os.environ.get("RUNS", "4"))):
         resize(session, chance)
         leave(session, 200 * CREDIT)
         chat = bob.new_chat()

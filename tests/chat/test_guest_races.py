@@ -26,7 +26,7 @@ from tests.support.running_app import RunningApp, await_that
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 __all__ = ["free", "guest", "new_guest", "quick_passwords"]
 TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
-AT_ONCE = 12
+AT_ONCE = 6
 CEILING = (len("hello") + 32) * 2500 + 256 * 10_000
 
 

@@ -2,16 +2,19 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 import pytest
 import requests
 from flask import Flask
+from flask.testing import FlaskClient
 
 from app.models.billing.audit import audit
 from app.models.catalog.plan import Plan
 from app.models.chat.chat import Message
+from app.models.documents.document import Revision
 from app.models.metering.usage import Usage
 from app.payments.sweeper import LEASE, sweep
 from tests.support import Database, people
@@ -82,30 +85,37 @@ def has_text(session: Database, answers: int) -> bool:
 def let_leases_run_out(session: Database) -> None:
     """As after a few checkpoints that were not written."""
     session.rollback()
-    for message in session.query(Message).filter_by(status="running"):
-        message.checkpoint_at -= LEASE
-        message.call.created_at -= LEASE
+    messages, revisions = (session.query(kind).filter_by(status="running") for kind in (Message, Revision))
+    for text in (*messages, *revisions):
+        text.checkpoint_at -= LEASE
+        text.call.created_at -= LEASE
     session.commit()
 
 
 def test_a_killed_process_costs_the_user_nothing_and_keeps_the_text(
-    web: RunningApp, read: Callable[[str], Reader], session: Database
+    web: RunningApp, read: Callable[[str], Reader], session: Database, provider: ProviderServer, client: FlaskClient
 ) -> None:
+    """Of an answer and of a draft; before, the same process goes on through a while without a database."""
+    outlives_a_while_without_a_database(read, session, provider)
     reader = read("hello")
-    await_that(partial(has_text, session, 1), 20)
+    threading.Thread(target=draft, args=(reader,), daemon=True).start()
+    await_that(lambda: has_text(session, 2) and bool(drafts(session)) and bool(drafts(session)[0].body), 20)
     web.kill("web")
     reader.join(20)
     let_leases_run_out(session)
 
-    assert sweep() == 1
+    assert sweep() == 2
     assert list(audit()) == []
-    [message], [call] = saved(session), session.query(Usage)
-    assert (message.status, bool(message.content), call.state) == ("interrupted", True, "released")
-    assert call.paid_nanos == 0 < call.absorbed_nanos
+    message, [revision] = saved(session)[-1], drafts(session)
+    assert (message.status, bool(message.content), revision.status) == ("interrupted", True, "interrupted")
+    for call in (message.call, revision.call):
+        assert (call.state, call.paid_nanos) == ("released", 0)
+        assert call.absorbed_nanos > 0
+    is_kept(revision, client, reader.headers)
 
 
-def test_a_call_that_runs_outlives_a_while_without_a_database(
-    web: RunningApp, read: Callable[[str], Reader], session: Database, provider: ProviderServer
+def outlives_a_while_without_a_database(
+    read: Callable[[str], Reader], session: Database, provider: ProviderServer
 ) -> None:
     provider.configure(tokens=60)
     reader = read("hello")
@@ -114,8 +124,28 @@ def test_a_call_that_runs_outlives_a_while_without_a_database(
     assert sweep() == 0
 
     reader.join(20)
+    provider.configure(tokens=400)
     [call] = session.query(Usage).all()
     assert (call.state, call.outcome, call.paid_nanos > 0) == ("settled", "done", True)
+
+
+def draft(reader: Reader) -> None:
+    """Ask for a document as that reader, until the process has died."""
+    with suppress(requests.RequestException):
+        body = {"instructions": "Write"}
+        requests.post(f"{reader.url}/api/documents", json=body, headers=reader.headers, timeout=30)
+
+
+def drafts(session: Database) -> list[Revision]:
+    session.rollback()
+    return session.query(Revision).all()
+
+
+def is_kept(revision: Revision, client: FlaskClient, headers: dict[str, str]) -> None:
+    """As a proposal, which its owner may take."""
+    assert (revision.state, bool(revision.body)) == ("proposed", True)
+    kept = client.put(f"/api/revisions/{revision.id}", json={"state": "kept"}, headers=headers)
+    assert kept.json["content"] == revision.body
 
 
 def test_a_deploy_ends_its_streams_in_time_and_charges_nothing(
