@@ -103,7 +103,6 @@ def test_each_difference_waits_with_both_figures_and_nothing_is_applied(
     ("which", "model", "expected"),
     [
         ("gpt-4.1 context_window", "gpt-4.1", {"context_window": 2_000_000}),
-        ("gpt-4o max_output_tokens", "gpt-4o", {"max_output_tokens": 32_768}),
         ("gpt-4o sold_until", "gpt-4o", {"sold_until": datetime(2027, 1, 14, tzinfo=UTC)}),
         ("gpt-4o-mini sold_until", "gpt-4o-mini", {"sold_until": NOW}),
         ("gpt-4o is_for_sale", "gpt-4o", {"is_for_sale": False}),

@@ -42,10 +42,10 @@ def test_every_page_waits_for_the_code(armed: AdminClient) -> None:
         assert (answer.status_code, answer.location.split("?")[0]) == (302, PAGE), path
 
 
-@pytest.mark.parametrize("code", ["", "000000", "12345", "abcdef", "١٢٣٤٥٦", "0" * 20])
-def test_a_wrong_code_opens_nothing(armed: AdminClient, code: str) -> None:
-    assert show(armed, code) == 422
-    assert armed.client.get("/admin/").status_code == 302
+def test_a_wrong_code_opens_nothing(armed: AdminClient) -> None:
+    for code in ("", "000000", "12345", "abcdef", "١٢٣٤٥٦", "0" * 20):
+        assert show(armed, code) == 422, code
+        assert armed.client.get("/admin/").status_code == 302, code
 
 
 def test_a_code_opens_this_session_and_is_good_once(armed: AdminClient, app: Flask, session: Database) -> None:

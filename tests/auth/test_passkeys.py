@@ -130,7 +130,8 @@ def test_a_passkey_signs_in_without_password_or_code(
     assert [(line["event_name"], line["by"], line["user"]) for line in lines] == [("sign-in", "passkey", user.id)]
 
 
-def test_what_is_not_signed_for_us_by_its_owner_gets_nobody_in(device: Device, guest: Browser) -> None:
+def test_what_is_not_signed_for_us_by_its_owner_gets_nobody_in(device: Device, ada: Browser, guest: Browser) -> None:
+    assert add(ada, Device(flags=PRESENT, identifier=b"unverified" * 2)).status_code == 400
     for change in (
         {"site": "evil.example"},
         {"origin": "https://evil.example"},

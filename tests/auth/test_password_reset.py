@@ -25,34 +25,30 @@ def reset_link(guest: Browser, signed_in: Callable, post_office: PostOffice) -> 
     return post_office.link_to(ADA)
 
 
-def test_the_old_password_and_all_browsers_are_out(
-    guest: Browser, signed_in: Callable, new_browser: Callable, post_office: PostOffice
+def test_a_link_works_once_and_ends_what_the_old_password_began(
+    guest: Browser, signed_in: Callable, new_browser: Callable, post_office: PostOffice, session: Database
 ) -> None:
+    """To look at it, or to send what is refused, does not use it up; once it is over it is forgotten with the next."""
     ada = signed_in("ada")
     guest.send("/password/forgot", email=ADA)
-    guest.send(post_office.link_to(ADA), password=NEW)
+    link = post_office.link_to(ADA)
+    is_not_at_rest(link.rsplit("/", 1)[1], session)
+    assert guest.get(link).status_code == guest.get(link).status_code == 200
+    assert guest.send(link, password="short").status_code == 400
+    assert guest.send(link, password=NEW).location == "/login"
     assert (ada.is_signed_in, new_browser().sign_in("ada").status_code) == (False, 400)
-
-
-def test_the_link_works_once(guest: Browser, new_browser: Callable, reset_link: str) -> None:
-    assert guest.send(reset_link, password=NEW).location == "/login"
-    assert new_browser().send(reset_link, password="yet another password").status_code == 404
-    assert guest.sign_in("ada", NEW).status_code == 302
-
-
-def test_a_link_that_is_over_is_forgotten_with_the_next(
-    guest: Browser, reset_link: str, session: Database, post_office: PostOffice
-) -> None:
-    guest.send(reset_link, password=NEW)
+    assert new_browser().send(link, password="yet another password").status_code == 404
+    assert new_browser().sign_in("ada", NEW).status_code == 302
     guest.send("/password/forgot", email=ADA)
     post_office.link_to(ADA)
     assert session.query(MailedToken.used_at).all() == [(None,)]
 
 
-def test_looking_at_the_link_does_not_use_it_up(guest: Browser, reset_link: str) -> None:
-    assert guest.get(reset_link).status_code == guest.get(reset_link).status_code == 200
-    assert guest.send(reset_link, password="short").status_code == 400
-    assert guest.send(reset_link, password=NEW).status_code == 302
+def is_not_at_rest(secret: str, session: Database) -> None:
+    token, mail = session.query(MailedToken).one(), session.query(OutgoingMail).one()
+    assert len(secret) * 6 >= 128
+    assert secret not in f"{token.secret_hash} {mail.context} {mail.key}"
+    session.commit()
 
 
 def test_the_link_dies_after_an_hour(guest: Browser, reset_link: str) -> None:
@@ -103,13 +99,6 @@ def test_the_link_leads_to_base_url_whatever_the_request_says(
     assert all("http://127.0.0.1/password/reset/" in text and "evil" not in text for text in mails)
 
 
-def test_a_secret_is_never_at_rest(guest: Browser, reset_link: str, session: Database) -> None:
-    secret = reset_link.rsplit("/", 1)[1]
-    token, mail = session.query(MailedToken).one(), session.query(OutgoingMail).one()
-    assert len(secret) * 6 >= 128
-    assert secret not in f"{token.secret_hash} {mail.context} {mail.key}"
-
-
 def test_who_is_disabled_gets_no_link(
     guest: Browser, signed_in: Callable, session: Database, post_office: PostOffice
 ) -> None:
@@ -132,14 +121,6 @@ def is_verified(session: Database, address: str = ADA) -> bool:
     return User.with_email(address).is_verified
 
 
-def test_signing_up_mails_a_link_that_proves_the_address(
-    new_ada: Browser, post_office: PostOffice, session: Database
-) -> None:
-    assert not is_verified(session)
-    assert new_ada.get(post_office.link_to(ADA)).status_code == 200
-    assert is_verified(session)
-
-
 def test_anybody_else_who_follows_the_link_has_to_confirm(
     new_ada: Browser, new_browser: Callable, post_office: PostOffice, session: Database
 ) -> None:
@@ -149,19 +130,17 @@ def test_anybody_else_who_follows_the_link_has_to_confirm(
     assert (scanner.send(link).status_code, is_verified(session)) == (200, True)
 
 
-def test_the_link_can_be_sent_again(new_ada: Browser, post_office: PostOffice, session: Database) -> None:
+def test_signing_up_mails_a_link_that_proves_the_address_once(
+    new_ada: Browser, post_office: PostOffice, session: Database
+) -> None:
+    assert not is_verified(session)
     new_ada.send("/email/verify")
-    assert len(post_office.mails_to(ADA)) == 2
-    new_ada.get(post_office.link_to(ADA))
-    assert is_verified(session)
-
-
-def test_a_link_that_was_used_is_dead(new_ada: Browser, post_office: PostOffice) -> None:
+    assert len(post_office.mails_to(ADA)) == 2, "it can be sent again"
     link = post_office.link_to(ADA)
-    new_ada.get(link)
+    assert (new_ada.get(link).status_code, is_verified(session)) == (200, True)
     assert new_ada.get(link).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/email/verify/made-up", "/password/reset/made-up", "/invitations/made-up"])
-def test_a_made_up_link_is_not_found(guest: Browser, path: str) -> None:
-    assert guest.get(path).status_code == 404
+def test_a_made_up_link_is_not_found(guest: Browser) -> None:
+    for path in ("/email/verify/made-up", "/password/reset/made-up", "/invitations/made-up"):
+        assert guest.get(path).status_code == 404, path

@@ -10,7 +10,7 @@ from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership
-from app.models.identity.user import User
+from app.models.identity.user import User, UserSession
 from tests.auth.conftest import Browser
 from tests.support import Database
 from tests.support.people import CREDIT, PASSWORD, person
@@ -48,17 +48,19 @@ class Team:
 
 
 class SignedIn(dict[str, Browser]):
-    """The browsers of those whom a test is about: each signs in, and into the team, when it is first asked for."""
+    """The browsers of those whom a test is about: each is signed in, and in the team, when it is first asked for."""
 
     def __init__(self, team: Team, new_browser: Callable[[], Browser]) -> None:
         super().__init__()
         self.team, self.new_browser = team, new_browser
 
     def __missing__(self, name: str) -> Browser:
-        browser = self[name] = self.new_browser()
-        assert browser.sign_in(name).status_code == 302
-        if name in self.team.PEOPLE:
-            browser.send("/account/switch", account_id=self.team.id)
+        browser, user = self.new_browser(), db.session.get_one(User, self.team.users[name])
+        secret = UserSession.begin(user, self.team.id if name in self.team.PEOPLE else user.home_id)
+        db.session.commit()
+        with browser.client.session_transaction() as cookie:
+            cookie["_user_id"], cookie["_fresh"] = secret, True
+        self[name] = browser
         return browser
 
 
