@@ -177,6 +177,9 @@ def test_a_plan_with_a_hard_limit_is_offered_no_packs(customer: CustomerClient, 
     scenario.commit()
     page = customer.page("/pricing").text
     assert ("Starter has a fixed limit" in page, "/billing#buy" in page) == (True, False)
+    refused = customer.form("/billing/checkout", pack_id=scenario.pack().id).text.partition("<main")[2]
+    assert "<h1>Starter doesn&#39;t allow extra credits</h1>" in refused
+    assert '<p class="lead">Choose a plan that allows credit packs.</p>' in refused
 
 
 def test_an_upgrade_that_waits_for_its_payment_can_be_paid_from_the_billing_page(

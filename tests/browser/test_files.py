@@ -79,7 +79,7 @@ def test_what_cannot_be_attached_or_seen_is_said_in_place(ada: Visitor) -> None:
     ada.message.fill("What is this?")
     expect(ada.page.locator("#estimate")).to_contain_text("Demo fast can't read images")
     ada.message.press("Enter")
-    expect(ada.refusal.filter(has_text="This model can't read images")).to_be_visible()
+    expect(ada.refusal.filter(has_text="Demo fast can't read images")).to_be_visible()
     expect(ada.page.locator("#files li")).to_have_count(2)
     ada.page.get_by_role("button", name="Switch to").click()
     expect(ada.page.locator("#estimate")).to_contain_text("at most")

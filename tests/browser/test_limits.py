@@ -51,9 +51,13 @@ def team_of_two(on_a_phone: Callable[..., Visitor], backstage: Flask) -> tuple[V
 
 def test_a_member_asks_for_more_and_an_owner_approves(on_a_phone: Callable[..., Visitor], backstage: Flask) -> None:
     member, owner = team_of_two(on_a_phone, backstage)
+    member.page.set_viewport_size({"width": 375, "height": 560})
     member.go("/chat")
+    places = member.page.evaluate("[thread.scrollTop, thread.scrollHeight > thread.clientHeight + 80]")
+    assert (places, member.page.locator("#to-latest").is_visible()) == ([0, True], False)
+    member.page.set_viewport_size(PHONE)
     member.send("Hello there")
-    expect(member.refusal).to_contain_text("You've reached your monthly limit")
+    expect(member.refusal).to_contain_text("You've used or reserved")
     member.page.get_by_label("Ask for more, in credits").fill("20")
     member.page.get_by_label("Why (optional)").fill("The timetable")
     member.page.get_by_role("button", name="Ask for 20 more").click()
@@ -102,7 +106,7 @@ def test_a_chats_budget_stands_beside_send_and_is_raised_where_it_is_met(ada: Vi
     ada.page.get_by_label("Budget in credits").fill("0.001")
     ada.page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(ada.page.locator("#budget")).to_have_text("At most 0.001 credits in this chat")
-    raised(ada, "This chat's budget is used up")
+    raised(ada, "This chat has used or reserved")
     expect(ada.page.locator("#budget")).not_to_contain_text("0.001")
     an_own_limit_is_set_and_raised_where_it_is_met(ada)
 
@@ -112,7 +116,7 @@ def an_own_limit_is_set_and_raised_where_it_is_met(ada: Visitor) -> None:
     ada.page.get_by_label("Limit in credits (empty: no limit)").fill("0.001")
     ada.page.locator("#own-limit").get_by_role("button", name="Save").click()
     ada.go("/chat")
-    raised(ada, "You've reached your own limit")
+    raised(ada, "You've used or reserved")
     ada.go("/account#own-limit")
     expect(ada.page.locator("#own-limit")).to_contain_text("used this")
 

@@ -193,7 +193,7 @@ def test_who_stops_waiting_for_a_recharge_gets_the_words_back(
     ada.send("Is anybody there?")
     expect(ada.answers.get_by_text(TOPPING_UP)).to_be_visible()
     ada.page.keyboard.press("Escape")
-    expect(ada.refusal).to_contain_text("Your recharge is being paid")
+    expect(ada.refusal).to_contain_text("Auto-recharge is charging your card")
     expect(ada.message).to_have_value("Is anybody there?")
     stripe.control("faults", clear=True)
 

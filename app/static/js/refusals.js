@@ -13,58 +13,59 @@ const AGAIN = ["Try again", "again"];
 const RELOAD = ["Reload the page", "reload"];
 const SIGN_IN = ["Sign in", `/login?next=${location.pathname}${location.search}`];
 
-/* code: [title, ways out]; the words are the server's. */
-const FACES = {
-  account_frozen: ["This account is on hold", []],
-  email_unverified: ["Confirm your email", [["Open settings", "/settings"]]],
-  plan_inactive: ["Your plan has ended", [UPGRADE]],
-  model_not_found: ["That model is no longer available", [OTHER]],
-  model_not_for_sale: ["That model is no longer available", [OTHER]],
-  images_not_taken: ["This model can't read images", [OTHER]],
-  model_not_allowed: ["Not included in your plan", [OTHER, UPGRADE]],
-  operation_not_in_plan: ["Not included in your plan", [UPGRADE]],
-  too_many_calls: ["Too many answers at once", [AGAIN]],
-  chat_limit_reached: ["You've used this month's new chats", [UPGRADE]],
-  document_limit_reached: ["You've reached your plan's document limit", [UPGRADE]],
-  image_limit_reached: ["You've used this month's images", [UPGRADE]],
-  files_full: ["There's no room for more files", []],
-  member_limit_reached: ["You've reached your monthly limit", [MEMBERS]],
-  chat_budget_reached: ["This chat's budget is used up", [RAISE]],
-  own_limit_reached: ["You've reached your own limit", [RAISE, ["Your limit", "/account#own-limit"]]],
-  absorbed_limit: ["Paused until tomorrow", []],
-  recharge_in_progress: ["Your recharge is being paid", [AGAIN]],
-  credits_reserved: ["Your credits are reserved", [AGAIN, BUY]],
-  spending_paused: ["Spending is paused", [["Review and resume", "/billing/breaker"]]],
-  daily_limit_reached: ["You've used today's credits", [BUY, UPGRADE]],
-  window_limit_reached: ["You've used this window's credits", [BUY, UPGRADE]],
-  subscription_unpaid: ["Your last payment failed", [["Fix payment", "/billing"]]],
-  out_of_credits: ["You're out of credits", [BUY, UPGRADE]],
-  request_too_large: ["This costs more than what's left", [BUY, UPGRADE]],
-  price_changed: ["The price has changed", [["Send at the new price", "again"]]],
-  rate_limited: ["Slow down a little", [AGAIN]],
-  busy: ["We're busy right now", [AGAIN]],
-  provider_error: ["The model didn't respond", [AGAIN, ["Try another model", "picker"]]],
-  offline: ["You're offline", [AGAIN]],
-  other_account: ["You've switched accounts", [RELOAD]],
-  csrf_failed: ["This page was open too long", [RELOAD]],
-  not_signed_in: ["You've been signed out", [SIGN_IN]],
-  not_found: ["That was deleted", [["Start a new one", location.pathname.split("/", 2).join("/")]]],
-  too_large: ["That message is too long", []],
+/* The ways out of each code, where there is more or less than another try; the words are the server's, whose first sentence is the title. */
+const WAYS = {
+  account_frozen: [],
+  email_unverified: [["Open settings", "/settings"]],
+  plan_inactive: [UPGRADE],
+  model_not_found: [OTHER],
+  model_not_for_sale: [OTHER],
+  images_not_taken: [OTHER],
+  model_not_allowed: [OTHER, UPGRADE],
+  operation_not_in_plan: [UPGRADE],
+  chat_limit_reached: [UPGRADE],
+  document_limit_reached: [UPGRADE],
+  image_limit_reached: [UPGRADE],
+  files_full: [],
+  member_limit_reached: [MEMBERS],
+  chat_budget_reached: [RAISE],
+  own_limit_reached: [RAISE, ["Your limit", "/account#own-limit"]],
+  absorbed_limit: [],
+  credits_reserved: [AGAIN, BUY],
+  spending_paused: [["Review and resume", "/billing/breaker"]],
+  daily_limit_reached: [BUY, UPGRADE],
+  window_limit_reached: [BUY, UPGRADE],
+  subscription_unpaid: [["Fix payment", "/billing"]],
+  out_of_credits: [BUY, UPGRADE],
+  request_too_large: [BUY, UPGRADE],
+  price_changed: [["Send at the new price", "again"]],
+  provider_error: [AGAIN, ["Try another model", "picker"]],
+  other_account: [RELOAD],
+  csrf_failed: [RELOAD],
+  not_signed_in: [SIGN_IN],
+  not_found: [["Start a new one", location.pathname.split("/", 2).join("/")]],
+  too_large: [],
+};
+/* What this page knows better than whoever answers any request. */
+const TITLES = {
+  offline: "You're offline",
+  not_signed_in: "You've been signed out",
+  not_found: "That was deleted",
 };
 const FIELDS = { content: "Your message", attachments: "Your files", document_id: "This chat's document", system_prompt: "What this chat's model is told" };
 const SPENDING = new Set(["/billing#buy", "/pricing", "/billing", "/billing/breaker"]);
 
 /* `acts` has `again` and what else the page can do, such as `picker`; `canManage` is whether this person may buy. */
 export function showRefusal(place, problem, acts, canManage) {
-  const [title, ways] = faceOf(problem) ?? ["We couldn't send that", [AGAIN]];
+  const [title, rest] = titleAndRest(problem);
   const box = fresh("refusal-template").firstElementChild;
   const [label, kept] = box.querySelectorAll("p");
   box.dataset.code = problem.code;
   box.querySelector("h2").textContent = title;
-  label.textContent = messageOf(problem);
+  label.textContent = rest;
   const isInBox = document.getElementById("content")?.value;
   kept.textContent = `${resumes(problem)}${isInBox ? "Your message is still in the box below." : "What you wrote is kept."}`;
-  const open = waysOut(ways, problem, canManage).filter(([, target]) => target.startsWith("/") || target === "reload" || acts[target]);
+  const open = waysOut(waysOf(problem), problem, canManage).filter(([, target]) => target.startsWith("/") || target === "reload" || acts[target]);
   box.querySelector(".actions").append(...open.map((way, place) => button(way, place === 0, problem, acts, box)));
   if (problem.code === "member_limit_reached") box.querySelector(".actions").before(moreForm(box));
   box.querySelector(".icon-button").addEventListener("click", () => box.remove());
@@ -92,11 +93,16 @@ function waysOut(ways, problem, canManage) {
 }
 
 /* A guest's way out is an account, and where only others are in the way, a little patience. */
-function faceOf(problem) {
-  if (problem.errors?.content || problem.errors?.document_id) return ["We couldn't send that", [OTHER]];
-  if (problem.way_out !== "signup") return FACES[problem.code];
+function waysOf(problem) {
+  if (problem.errors?.content || problem.errors?.document_id) return [OTHER];
+  if (problem.way_out !== "signup") return WAYS[problem.code] ?? [AGAIN];
   const signUp = ["Sign up for free", `/signup?next=${location.pathname}`];
-  return ["Sign up to continue", (problem.retryAfter ?? 60) < 60 ? [signUp, AGAIN] : [signUp]];
+  return (problem.retryAfter ?? 60) < 60 ? [signUp, AGAIN] : [signUp];
+}
+
+function titleAndRest(problem) {
+  const text = messageOf(problem), title = TITLES[problem.code];
+  return title ? [title, text] : (/^(.+?)(?:\.\s+(.+)|\.?)$/s.exec(text) ?? ["", text]).slice(1);
 }
 
 /* Of input that cannot be taken, what is wrong with it; of anything else, what the server says. */
