@@ -51,11 +51,7 @@ def team_of_two(on_a_phone: Callable[..., Visitor], backstage: Flask) -> tuple[V
 
 def test_a_member_asks_for_more_and_an_owner_approves(on_a_phone: Callable[..., Visitor], backstage: Flask) -> None:
     member, owner = team_of_two(on_a_phone, backstage)
-    member.page.set_viewport_size({"width": 375, "height": 560})
-    member.go("/chat")
-    places = member.page.evaluate("[thread.scrollTop, thread.scrollHeight > thread.clientHeight + 80]")
-    assert (places, member.page.locator("#to-latest").is_visible()) == ([0, True], False)
-    member.page.set_viewport_size(PHONE)
+    open_at_its_top(member)
     member.send("Hello there")
     expect(member.refusal).to_contain_text("You've used or reserved")
     member.page.get_by_label("Ask for more, in credits").fill("20")
@@ -119,6 +115,15 @@ def an_own_limit_is_set_and_raised_where_it_is_met(ada: Visitor) -> None:
     raised(ada, "You've used or reserved")
     ada.go("/account#own-limit")
     expect(ada.page.locator("#own-limit")).to_contain_text("used this")
+
+
+def open_at_its_top(visitor: Visitor) -> None:
+    """A new chat, on a screen that its welcome is too tall for."""
+    visitor.page.set_viewport_size({"width": 375, "height": 560})
+    visitor.go("/chat")
+    places = visitor.page.evaluate("[thread.scrollTop, thread.scrollHeight > thread.clientHeight + 80]")
+    assert (places, visitor.page.locator("#to-latest").is_visible()) == ([0, True], False)
+    visitor.page.set_viewport_size(PHONE)
 
 
 def raised(visitor: Visitor, title: str) -> None:

@@ -1,6 +1,7 @@
-/* Keeps the thread at its end while an answer grows, until the reader scrolls up, however little. */
+/* Keeps the thread at its end while an answer grows, until the reader scrolls up, however little. A welcome has no end. */
 
 const NEAR = 80;
+const isWelcome = () => document.getElementById("welcome");
 
 export class Scroll {
   constructor() {
@@ -15,7 +16,7 @@ export class Scroll {
     this.toEnd();
   }
 
-  get rest() { return this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight; }
+  get rest() { return isWelcome() ? 0 : this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight; }
 
   look() {
     const { scrollTop } = this.thread;
@@ -30,6 +31,7 @@ export class Scroll {
   }
 
   toEnd() {
+    if (isWelcome()) return;
     this.thread.scrollTop = this.thread.scrollHeight;
     this.top = this.thread.scrollTop;
     this.isPinned = true;
