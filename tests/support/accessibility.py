@@ -36,7 +36,9 @@ Of each the first and the last are looked at, without what they hold that is of 
 
 LOOK = """async ([names, rules]) => {
   const ends = (moving) => moving.effect.getComputedTiming().endTime < Infinity;
-  document.getAnimations().filter(ends).forEach((moving) => moving.finish());
+  for (let round = 0; round < 5; round += 1) {  // what inherits a colour begins to move when that has come to its end
+    document.getAnimations().filter(ends).forEach((moving) => moving.finish());
+  }
   const isFirstOrLast = (_part, at, all) => at === 0 || at === all.length - 1;
   const include = (names ?? []).flatMap((name) => partsOfPage.get(name).filter(isFirstOrLast));
   const parts = new Set(include);
