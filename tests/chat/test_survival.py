@@ -99,14 +99,14 @@ def test_a_killed_process_costs_the_user_nothing_and_keeps_the_text(
     outlives_a_while_without_a_database(read, session, provider)
     reader = read("hello")
     threading.Thread(target=draft, args=(reader,), daemon=True).start()
-    await_that(lambda: has_text(session, 2) and bool(drafts(session)) and bool(drafts(session)[0].body), 20)
+    await_that(lambda: has_text(session, 2) and has_draft(session, 2), 20)
     web.kill("web")
     reader.join(20)
     let_leases_run_out(session)
 
     assert sweep() == 2
     assert list(audit()) == []
-    message, [revision] = saved(session)[-1], drafts(session)
+    message, revision = saved(session)[-1], drafts(session)[-1]
     assert (message.status, bool(message.content), revision.status) == ("interrupted", True, "interrupted")
     for call in (message.call, revision.call):
         assert (call.state, call.paid_nanos) == ("released", 0)
@@ -119,14 +119,17 @@ def outlives_a_while_without_a_database(
 ) -> None:
     provider.configure(tokens=60)
     reader = read("hello")
-    await_that(partial(has_text, session, 1), 20)
+    drafting = threading.Thread(target=draft, args=(reader,), daemon=True)
+    drafting.start()
+    await_that(lambda: has_text(session, 1) and has_draft(session), 20)
     let_leases_run_out(session)
     assert sweep() == 0
 
-    reader.join(20)
+    for thread in (reader, drafting):
+        thread.join(20)
     provider.configure(tokens=400)
-    [call] = session.query(Usage).all()
-    assert (call.state, call.outcome, call.paid_nanos > 0) == ("settled", "done", True)
+    ends = {(call.state, call.outcome, call.paid_nanos > 0) for call in session.query(Usage)}
+    assert ends == {("settled", "done", True)}
 
 
 def draft(reader: Reader) -> None:
@@ -138,7 +141,12 @@ def draft(reader: Reader) -> None:
 
 def drafts(session: Database) -> list[Revision]:
     session.rollback()
-    return session.query(Revision).all()
+    return session.query(Revision).order_by(Revision.id).all()
+
+
+def has_draft(session: Database, drafted: int = 1) -> bool:
+    """Whether there are that many, all of them begun."""
+    return len(drafts(session)) == drafted and all(revision.body for revision in drafts(session))
 
 
 def is_kept(revision: Revision, client: FlaskClient, headers: dict[str, str]) -> None:
