@@ -38,7 +38,7 @@ def apply_session(fetched: SessionState) -> Account | None:
     if fetched.payment_intent_id:
         if fetched.status == "complete":
             payment.wait()
-        return sync_payment(fetched.payment_intent_id, payment)
+        sync_payment(fetched.payment_intent_id, payment)
     if fetched.status == "expired":
         Account.locked(payment.account_id)
         payment.fall_through()

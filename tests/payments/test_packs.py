@@ -4,8 +4,10 @@ import random
 
 import pytest
 
+from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
+from app.models.catalog.promotion_code import PromotionCode
 from app.stripe_api.mapping import label_of
 from tests.payments.stripe_scenario import StripeScenario
 
@@ -56,13 +58,15 @@ def test_a_bank_debit_that_fails_credits_nothing(scenario: StripeScenario) -> No
     assert scenario.mails() == ["debit_begun", "debit_failed"]
 
 
-def test_a_checkout_that_expired_is_over_and_an_unpaid_one_gives_nothing(scenario: StripeScenario) -> None:
-    session_id = scenario.begin_pack()
-    scenario.sandbox.client.v1.checkout.sessions.expire(session_id)
+def test_a_checkout_that_was_declined_gives_nothing_and_is_over_once_it_expires(scenario: StripeScenario) -> None:
+    db.session.add(PromotionCode(code="LAST", kind="discount", percent_bps=1000, most_redemptions=1))
+    db.session.commit()
+    scenario.buy_pack(card="decline", code="LAST")
+    assert (scenario.credits, scenario.last(Payment).state) == (0, "open")
+    scenario.sandbox.client.v1.checkout.sessions.expire(scenario.begin_pack(code="LAST"))
     scenario.deliver()
-    assert scenario.last(Payment).state == "canceled"
-    scenario.buy_pack(card="decline")
-    assert scenario.credits == 0
+    assert (scenario.last(Payment).state, scenario.credits) == ("canceled", 0)
+    assert scenario.buy_pack(code="LAST").price_cents == 900
 
 
 def test_what_is_made_at_stripe_names_its_account_and_row_and_its_papers_are_kept(scenario: StripeScenario) -> None:
