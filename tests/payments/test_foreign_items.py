@@ -68,6 +68,7 @@ def test_one_off_items_and_a_quantity_are_noted_and_one_is_worth_credits(scenari
     scenario.renew()
     paid = scenario.last_payment("invoice")
     assert (scenario.allowance, paid.price_cents, paid.state) == (10_000, 4000, "paid")
+    assert paid.review_reason == "quantity 2 at Stripe; one is worth credits"
     assert scenario.is_explained()
 
 
