@@ -180,17 +180,6 @@ def test_a_model_that_passes_is_named_with_its_price_and_the_button_sends(
     expect(bob.message).to_have_value("")
 
 
-def test_who_has_not_confirmed_the_address_is_told_so_and_keeps_the_message(
-    page: Page, start_app: Callable[..., RunningApp]
-) -> None:
-    bob = Visitor(page, start_app("web", REQUIRE_VERIFIED_EMAIL="1").url, "bob@example.com")
-    bob.sign_up()
-    expect(page.get_by_text("Confirm your email to start.")).to_be_visible()
-    bob.send("May I?")
-    expect(bob.refusal).to_contain_text("Confirm your email")
-    expect(bob.message).to_have_value("May I?")
-
-
 def test_answering_again_replaces_the_answer_and_keeps_the_earlier_version(ada: Visitor) -> None:
     """The first of a double click, which sends once and stops nothing; then with another model, then edited."""
     ada.message.fill("hello")

@@ -1,6 +1,7 @@
 """A chat as a whole: its versions, its place in the list, its instructions, and its export."""
 
 import json
+from collections.abc import Callable
 from urllib.parse import unquote
 
 import pytest
@@ -254,3 +255,13 @@ def test_all_chats_are_deleted_at_once_and_nobody_elses(
     session.expire_all()
     kept = session.query(Chat).filter_by(deleted_at=None)
     assert ([one.title for one in kept], {said.content for said in session.query(Message)}) == (["Bob's"], {""})
+
+
+def test_who_has_not_confirmed_the_address_is_told_so(
+    browser_of_ada: Browser, ada: Account, session: Database, require_verified_email: Callable[..., None]
+) -> None:
+    ada.owner.email_verified_at = None
+    session.commit()
+    assert "Confirm your email to start." not in browser_of_ada.client.get("/chat").text
+    require_verified_email()
+    assert "Confirm your email to start." in browser_of_ada.client.get("/chat").text
