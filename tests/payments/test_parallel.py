@@ -11,14 +11,14 @@ from app.extensions import db
 from app.models.billing.redemption import Redemption
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account
-from app.payments import auto_recharge, webhook_events
+from app.payments import auto_recharge, jobs, refunds, webhook_events
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 
-def at_once(app: Flask, jobs: list[tuple[Any, ...]]) -> None:
+def at_once(app: Flask, work: list[tuple[Any, ...]]) -> None:
     """Every job in a thread of its own; one that loses a race is left to the sweeper."""
 
     def run(job: tuple[Any, ...]) -> None:
@@ -30,7 +30,7 @@ def at_once(app: Flask, jobs: list[tuple[Any, ...]]) -> None:
                 db.session.rollback()
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(run, jobs))
+        list(threads.map(run, work))
 
 
 def test_parallel_notices_of_one_life_end_as_they_would_one_by_one(scenario: StripeScenario, app: Flask) -> None:
@@ -50,7 +50,7 @@ def test_parallel_notices_of_one_life_end_as_they_would_one_by_one(scenario: Str
     assert scenario.is_explained()
 
 
-def test_parallel_rings_make_one_recharge(scenario: StripeScenario, app: Flask) -> None:
+def test_parallel_rings_make_one_recharge_and_one_refund(scenario: StripeScenario, app: Flask) -> None:
     """Some find it due, and others what one of them has begun: it is charged under one key."""
     scenario.turn_on_recharge(below=1000)
     attempt_id = auto_recharge.write_attempt(scenario.account_id)
@@ -58,6 +58,12 @@ def test_parallel_rings_make_one_recharge(scenario: StripeScenario, app: Flask) 
     at_once(app, rings)
     scenario.work()
     assert (scenario.credits, len(scenario.recharges()), scenario.charges()) == (5000, 1, 1)
+    wanted = refunds.request_refund(scenario.last_payment("recharge").id, 400, reason="asked").id
+    scenario.commit()
+    at_once(app, [(jobs.pay_back, wanted)] * 4)
+    scenario.work()
+    assert [one["amount"] for one in scenario.sandbox.running.sandbox.store.all("refund")] == [400]
+    assert (scenario.credits, scenario.is_explained()) == (3000, True)
 
 
 def test_the_last_code_raced_by_twenty_is_had_by_one(scenario: StripeScenario, app: Flask) -> None:
