@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from flask import Flask, current_app, g
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
 from app.generation.generation import Generation
@@ -128,7 +127,7 @@ class GenerationRegistry:
                     return
             try:
                 self._checkpoint(app, running)
-            except SQLAlchemyError as error:
+            except Exception as error:  # whatever it is, the texts are saved a second later
                 log.warning("checkpoint failed: %s", type(error).__name__)
             for generation in running:
                 try:
