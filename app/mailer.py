@@ -136,21 +136,21 @@ def sweep() -> int:
     return len(mails)
 
 
-@event.listens_for(Session, "after_commit")
+@event.listens_for(db.session, "after_commit")
 def remember(session: Session) -> None:
     """Only what the outermost transaction committed is there for a worker to see."""
     if not session.in_nested_transaction():
         session.info[COMMITTED] = session.info.pop(POSTED, [])
 
 
-@event.listens_for(Session, "after_transaction_end")
+@event.listens_for(db.session, "after_transaction_end")
 def enqueue_deliveries(session: Session, _transaction: Any) -> None:
     """Once the connection is given back, enqueue a delivery for each mail; the clock finds those that were lost."""
     for mail_id in session.info.pop(COMMITTED, []):
         enqueue(JobName.DELIVER_MAIL, mail_id)
 
 
-@event.listens_for(Session, "after_soft_rollback")
+@event.listens_for(db.session, "after_soft_rollback")
 def forget(session: Session, _previous: Any) -> None:
     if not session.in_nested_transaction():
         session.info.pop(POSTED, None)

@@ -10,9 +10,12 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import event, insert, select, text, update
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import IntegrityError, NotSupportedError, OperationalError, ProgrammingError
 
+from app import mailer
 from app.db.compiled_statement import CompiledStatement, line_of
+from app.db.engine import connect_directly
 from app.db.libpq import DirectConnection
 from app.extensions import db
 from app.models.base import utcnow
@@ -29,6 +32,14 @@ from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 SETTINGS, EVENTS = Setting.__table__, StripeEvent.__table__
+
+
+@pytest.mark.databases("sqlite")
+def test_listeners_are_known_before_anybody_connects() -> None:
+    """Those of a parent are gathered by who comes first; of several at once some would be told of none."""
+    assert event.contains(PGDialect_psycopg, "do_connect", connect_directly)
+    assert event.contains(db.session, "after_commit", mailer.remember)
+    assert event.contains(db.session, "after_transaction_end", mailer.enqueue_deliveries)
 
 
 def test_a_row_is_what_core_reads(session: Database) -> None:

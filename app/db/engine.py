@@ -5,7 +5,8 @@ import sqlite3
 from typing import Any
 
 import psycopg
-from sqlalchemy import Dialect, Engine, event
+from sqlalchemy import Engine, event
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.pool import Pool
 
@@ -34,11 +35,13 @@ def leave_what_the_server_closed(connection: Any, _record: Any, _proxy: Any) -> 
         raise InvalidatePoolError("the server closed the connection")
 
 
-@event.listens_for(Engine, "do_connect")
-def connect_directly(dialect: Dialect, _record: Any, arguments: Any, named: Any) -> Any:
-    """To PostgreSQL by our own kind of connection; None leaves it to SQLAlchemy."""
-    if dialect.name != "postgresql":
-        return None
+@event.listens_for(PGDialect_psycopg, "do_connect")
+def connect_directly(_dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
+    """To PostgreSQL by our own kind of connection.
+
+    Not as a listener of all engines: those are gathered when a dialect first connects, and of threads that do so at
+    once one may be told of none (`findings/sqlalchemy-first-event.sh`).
+    """
     if watchdog.is_hung:
         raise psycopg.OperationalError(HANGS)
     if named.get("application_name") != REPLICA:

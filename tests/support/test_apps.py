@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 from sqlalchemy import URL, Dialect, Engine, event, make_url
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from app import config, create_app
 from app.db.engine import connect_directly
@@ -124,9 +125,9 @@ def to_the_test_database(dialect: Dialect, _record: Any, arguments: list[Any], o
 
 
 # In this order: who connects first asks where to.
-event.remove(Engine, "do_connect", connect_directly)
+event.remove(PGDialect_psycopg, "do_connect", connect_directly)
 event.listen(Engine, "do_connect", to_the_test_database)
-event.listen(Engine, "do_connect", connect_directly)
+event.listen(PGDialect_psycopg, "do_connect", connect_directly)
 
 ENGINES: dict[str, Engine] = {}
 ADDRESSES: dict[str, tuple[URL, dict[str, Any]]] = {}
