@@ -51,8 +51,8 @@ def running(shared_app: RunningApp) -> RunningApp:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def slow(shared_app: RunningApp) -> Iterator[socket.socket]:
-    """Sends a byte of its body now and then, from the first test of the module on; the last looks at it."""
+def slow(shared_app: RunningApp) -> Iterator[tuple[socket.socket, threading.Thread]]:
+    """Sends a byte of its body now and then, from the first test of the module on; with the thread that does."""
 
     def go_on() -> None:
         with suppress(OSError):
@@ -63,7 +63,7 @@ def slow(shared_app: RunningApp) -> Iterator[socket.socket]:
     with silent(shared_app, HALF_SENT["a body"]) as half:
         sending = threading.Thread(target=go_on)
         sending.start()
-        yield half
+        yield half, sending
         sending.join()
 
 
@@ -79,8 +79,11 @@ def test_clients_that_send_half_a_request_take_no_thread(running: RunningApp, ha
             assert time.monotonic() - began < patient(2)
 
 
-def test_one_network_takes_no_more_places_than_its_share(running: RunningApp) -> None:
+def test_one_network_takes_no_more_places_than_its_share(
+    running: RunningApp, slow: tuple[socket.socket, threading.Thread]
+) -> None:
     """A quarter of the connections that a process holds, once half of them are taken; others find theirs."""
+    slow[1].join()  # or it would be one that has no place
     with ExitStack() as clients:
         halves = [clients.enter_context(silent(running, HALF_SENT["a body"])) for _ in range(2 * 250 + 50)]
         await_that(lambda: len([half for half in halves if answered(half)]) >= 50, patient(10))
@@ -196,8 +199,8 @@ def test_a_deploy_in_production_is_over_before_the_platform_kills_it(monkeypatch
     assert own["STREAMS_MAY_TAKE"] + own["SETTLING_MAY_TAKE"] < own["graceful_timeout"] <= A_PLATFORM_WAITS - 5
 
 
-def test_who_does_not_go_on_is_sent_away(slow: socket.socket) -> None:
+def test_who_does_not_go_on_is_sent_away(slow: tuple[socket.socket, threading.Thread]) -> None:
     """A byte now and then is not going on."""
-    slow.settimeout(patient(25))
+    slow[0].settimeout(patient(25))
     with suppress(ConnectionResetError):
-        assert slow.recv(1) == b""
+        assert slow[0].recv(1) == b""
