@@ -19,7 +19,7 @@ port:
 
 test: .venv/installed-test ## run every test, on SQLite and PostgreSQL, with real processes and a browser
 	@.venv/bin/python -m tests.support.prerequisites
-	@.venv/bin/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder --durations 20
+	@.venv/bin/python -m pytest -n 5 --dist loadscope --no-loadscope-reorder --durations 20
 
 check: .venv/installed-test ## run lint, types, import contracts, security lint
 	.venv/bin/ruff check .
