@@ -84,6 +84,33 @@ def test_openai_is_asked_in_its_format_and_what_it_cost_stands_beside_the_price(
     assert (request["path"], request["body"]) == ("/v1/images/generations", wanted)
     assert request["headers"]["authorization"] == "Bearer sk-canary-key"
     assert last_call(session).provider_nanos == IN_ALL
+    more_than_was_asked_for_is_not_charged(ada, session, painter)
+    without_a_report_the_price_is_the_same(ada, session, painter)
+    a_price_that_images_were_sold_at_stands(session)
+
+
+def more_than_was_asked_for_is_not_charged(ada: Door, session: Database, painter: ImageServer) -> None:
+    painter.answers.append("some:3")
+    assert len(make(ada, model=OPENAI).end["images"]) == 1
+    assert last_call(session).paid_nanos == last_call(session).reserved_nanos
+
+
+def without_a_report_the_price_is_the_same(ada: Door, session: Database, painter: ImageServer) -> None:
+    """And nobody knows what it cost us."""
+    painter.answers.append("no_usage")
+    make(ada, model=OPENAI)
+    call = last_call(session)
+    assert (call.paid_nanos, call.provider_nanos) == (call.image_price.price_nanos, None)
+
+
+def a_price_that_images_were_sold_at_stands(session: Database) -> None:
+    price, free = last_call(session).image_price, price_of(GOOGLE, "standard", "4K")
+    for change in (update(ImagePrice).values(price_nanos=1), delete(ImagePrice)):
+        with pytest.raises(DBAPIError, match="never changed"):
+            session.execute(change.where(ImagePrice.id == price.id))
+        session.rollback()
+    session.delete(free)
+    session.commit()
 
 
 def test_google_is_asked_in_its_format_one_image_a_request(ada: Door, session: Database, painter: ImageServer) -> None:
@@ -100,7 +127,9 @@ def test_google_is_asked_in_its_format_one_image_a_request(ada: Door, session: D
 
 
 @pytest.mark.parametrize("model", [OPENAI, GOOGLE])
-def test_what_is_not_delivered_is_free(ada: Door, session: Database, painter: ImageServer, model: str) -> None:
+def test_what_is_not_delivered_is_free_and_two_of_four_are_two_paid(
+    ada: Door, session: Database, painter: ImageServer, model: str
+) -> None:
     own = ["IMAGE_SAFETY"] if model == GOOGLE else []
     for answer in ("filtered", "none", "address", "500 500 500", *own):
         painter.answers.extend(answer.split())
@@ -108,54 +137,23 @@ def test_what_is_not_delivered_is_free(ada: Door, session: Database, painter: Im
         call = last_call(session)
         assert (answer, ended.end["code"], ended.end["cost_nanos"]) == (answer, "provider_error", 0)
         assert "images" not in ended.end
+        assert ("link instead" in ended.end["detail"]) == (answer == "address")
         assert (call.state, call.paid_nanos, call.absorbed_nanos) == ("released", 0, call.cost_nanos)
         assert call.cost_nanos == (call.provider_nanos or 0)
         assert painter.answers == deque()
     assert session.query(Attachment).count() == 0
     assert ada.balance()["available_nanos"] == 1000 * CREDIT
+    two_of_four_are_two_paid(ada, session, painter, model)
     assert audit_calls().all() == []
 
 
-def test_a_vendors_address_is_said_to_be_refused(ada: Door, painter: ImageServer) -> None:
-    painter.answers.append("address")
-    assert "link instead" in make(ada, model=OPENAI).end["detail"]
-
-
-@pytest.mark.parametrize("model", [OPENAI, GOOGLE])
-def test_two_of_four_are_two_paid(ada: Door, session: Database, painter: ImageServer, model: str) -> None:
+def two_of_four_are_two_paid(ada: Door, session: Database, painter: ImageServer, model: str) -> None:
     painter.answers.extend(["some:2"] if model == OPENAI else ["ok", "filtered", "none", "ok"])
     answer = make(ada, model=model, n=4)
     call = last_call(session)
     assert call.paid_nanos == 2 * call.image_price.price_nanos == answer.end["cost_nanos"]
     assert (len(answer.end["images"]), answer.text) == (2, "2 of 4 images.")
     assert ada.balance()["reserved_nanos"] == 0
-
-
-def test_more_than_was_asked_for_is_not_charged(ada: Door, session: Database, painter: ImageServer) -> None:
-    painter.answers.append("some:3")
-    answer = make(ada, model=OPENAI)
-    assert len(answer.end["images"]) == 1
-    assert last_call(session).paid_nanos == last_call(session).reserved_nanos
-
-
-def test_without_a_report_the_price_is_the_same_and_nobody_knows_what_it_cost_us(
-    ada: Door, session: Database, painter: ImageServer
-) -> None:
-    painter.answers.append("no_usage")
-    make(ada, model=OPENAI)
-    call = last_call(session)
-    assert (call.paid_nanos, call.provider_nanos) == (call.image_price.price_nanos, None)
-
-
-def test_a_price_that_images_were_sold_at_stands(ada: Door, session: Database, painter: ImageServer) -> None:
-    make(ada, model=OPENAI)
-    price, free = last_call(session).image_price, price_of(GOOGLE, "standard", "4K")
-    for change in (update(ImagePrice).values(price_nanos=1), delete(ImagePrice)):
-        with pytest.raises(DBAPIError, match="never changed"):
-            session.execute(change.where(ImagePrice.id == price.id))
-        session.rollback()
-    session.delete(free)
-    session.commit()
 
 
 def test_the_price_in_force_at_the_start_holds(ada: Door, session: Database, painter: ImageServer) -> None:
@@ -186,7 +184,9 @@ BAD: list[tuple[dict, str]] = [
 ]
 
 
-def test_bad_input_names_the_field_and_spends_nothing(ada: Door, session: Database, painter: ImageServer) -> None:
+def test_bad_input_names_the_field_and_files_without_room_spend_nothing(
+    ada: Door, session: Database, painter: ImageServer
+) -> None:
     named, estimated = {}, {}
     for body, _field in BAD:
         case, asked = str(body)[:40], {"prompt": "x", "model": OPENAI} | body
@@ -197,11 +197,25 @@ def test_bad_input_names_the_field_and_spends_nothing(ada: Door, session: Databa
     assert named == {str(body)[:40]: (400, [field]) for body, field in BAD}
     unpriced = [{"prompt": " "}, {"chat_id": "1", "new_chat": True}, {"new_chat": 7}]
     assert {case for case, status in estimated.items() if status == 200} == {*map(str, unpriced)}
+    there_is_room_for_the_files_or_no_call(ada, session)
     assert nothing_was_spent(ada, session)
     assert painter.requests == []
+    assert make(ada, model=OPENAI, n=1).end["images"]
 
 
-def test_an_unknown_model_and_a_chat_with_a_painter_are_refused(ada: Door, painter: ImageServer) -> None:
+def there_is_room_for_the_files_or_no_call(ada: Door, session: Database) -> None:
+    session.add(Setting(key="attachment_megabytes", value="3"))
+    session.commit()
+    status, problem = refused(ada, model=OPENAI, n=2)
+    assert (status, problem["code"], problem["limit"]) == (403, "files_full", 3_000_000)
+
+
+def test_an_unknown_model_a_chat_with_a_painter_and_one_without_money_are_refused(
+    door: Callable[..., Door], painter: ImageServer
+) -> None:
+    ada, bob = door("ada", credits=1000 * CREDIT), door("bob", credits=CREDIT)
+    status, problem = refused(bob, model=OPENAI, quality="max")
+    assert (status, problem["code"], "model" in problem) == (402, "request_too_large", False)
     assert refused(ada, model="no-such")[0] == 404
     answer = ada.send("hello", model="gpt-test", chat=ada.new_chat())
     assert answer.status_code != 400
@@ -211,37 +225,11 @@ def test_an_unknown_model_and_a_chat_with_a_painter_are_refused(ada: Door, paint
     assert shown[OPENAI]["prices"][0]["price_nanos"] == price_of(OPENAI, "low", "1024x1024").price_nanos
 
 
-def test_without_money_for_it_it_is_refused(door: Callable[..., Door], painter: ImageServer) -> None:
-    bob = door("bob", credits=CREDIT)
-    status, problem = refused(bob, model=OPENAI, quality="max")
-    assert (status, problem["code"]) == (402, "request_too_large")
-    assert "model" not in problem
-
-
-def test_there_is_room_for_the_files_or_no_call(ada: Door, session: Database, painter: ImageServer) -> None:
-    session.add(Setting(key="attachment_megabytes", value="3"))
-    session.commit()
-    status, problem = refused(ada, model=OPENAI, n=2)
-    assert (status, problem["code"], problem["limit"]) == (403, "files_full", 3_000_000)
-    assert nothing_was_spent(ada, session)
-    assert painter.requests == []
-    assert make(ada, model=OPENAI, n=1).end["images"]
-
-
-def test_images_are_files_of_a_document_and_go_with_it(ada: Door, session: Database, painter: ImageServer) -> None:
-    document = ada.call("POST", "/documents", json={"content": "Foxes"}).json["id"]
-    answer = make(ada, model=OPENAI, document_id=document)
-    call = last_call(session)
-    assert (call.operation, call.document_id) == ("image", int(document))
-    assert [file.call_id for file in Attachment.of_document(int(document))] == [call.id]
-    assert ada.call("GET", f"/images/{call.id}").json["images"] == answer.end["images"]
-    assert ada.call("DELETE", f"/documents/{document}").status_code == 204
-    session.rollback()
-    assert session.query(Attachment).count() == 0
-    assert ada.client.get(answer.end["images"][0]["url"], headers=ada.headers).status_code == 404
-
-
-def test_images_are_made_in_a_chat(ada: Door, session: Database, painter: ImageServer) -> None:
+def test_images_are_made_in_a_chat_that_has_its_settings_and_in_a_document(
+    ada: Door, session: Database, painter: ImageServer
+) -> None:
+    images_are_files_of_a_document_and_go_with_it(ada, session)
+    a_chats_budget_counts(ada, session)
     answer = make(ada, model=OPENAI, new_chat=True, n=2)
     chat = ada.call("GET", f"/chats/{answer.start['chat_id']}").json
     question, made = chat["messages"]
@@ -255,9 +243,7 @@ def test_images_are_made_in_a_chat(ada: Door, session: Database, painter: ImageS
     assert ada.call("DELETE", f"/attachments/{made['attachments'][0]['id']}").status_code == 204
 
 
-def test_a_chat_that_begins_with_images_has_its_settings_and_its_budget_counts(
-    ada: Door, session: Database, painter: ImageServer
-) -> None:
+def a_chats_budget_counts(ada: Door, session: Database) -> None:
     own = {"system_prompt": "Briefly.", "folder": "Foxes", "max_output_tokens": 300}
     _status, problem = refused(ada, model=OPENAI, new_chat=own | {"budget_credits": "1"})
     assert (problem["code"], session.query(Chat).count()) == ("chat_budget_reached", 0)
@@ -268,24 +254,40 @@ def test_a_chat_that_begins_with_images_has_its_settings_and_its_budget_counts(
     assert {name: chat[name] for name in (*own, "budget_credits")} == own | {"budget_credits": "900"}
 
 
-def test_a_repeated_key_gives_the_same_images_and_pays_once(ada: Door, session: Database, painter: ImageServer) -> None:
+def images_are_files_of_a_document_and_go_with_it(ada: Door, session: Database) -> None:
+    document = ada.call("POST", "/documents", json={"content": "Foxes"}).json["id"]
+    answer = make(ada, model=OPENAI, document_id=document)
+    call = last_call(session)
+    assert (call.operation, call.document_id) == ("image", int(document))
+    assert [file.call_id for file in Attachment.of_document(int(document))] == [call.id]
+    assert ada.call("GET", f"/images/{call.id}").json["images"] == answer.end["images"]
+    assert ada.call("DELETE", f"/documents/{document}").status_code == 204
+    session.rollback()
+    assert session.query(Attachment).count() == 0
+    assert ada.client.get(answer.end["images"][0]["url"], headers=ada.headers).status_code == 404
+
+
+def test_a_repeated_key_pays_once_and_a_plans_images_of_the_month_are_counted(
+    ada: Door, session: Database, painter: ImageServer
+) -> None:
+    a_repeated_key_gives_the_same_images(ada, painter)
+    session.query(Account).order_by(Account.id.desc()).first().plan.images_per_month = 4
+    session.commit()
+    answer = ada.call("POST", "/images", json={"prompt": "x", "model": OPENAI, "n": 2})
+    assert answer.headers["X-Images-Remaining"] == "1"
+    answer = ada.call("POST", "/images", json={"prompt": "x", "model": OPENAI, "n": 2})
+    assert (answer.status_code, answer.json["code"]) == (429, "image_limit_reached")
+    assert [answer.json[name] for name in ("used", "limit", "remaining")] == [3, 4, 1]
+    assert answer.json["upgrade_url"] == "/pricing"
+    assert answer.headers["X-Images-Remaining"] == "1"
+    assert ada.call("GET", "/subscription/usage").json["images_used"] == 3
+    assert ada.call("GET", "/usage/months").json["items"][0]["images"] == 3
+
+
+def a_repeated_key_gives_the_same_images(ada: Door, painter: ImageServer) -> None:
     once = {"Idempotency-Key": "one"}
     first, second = (make(ada, model=OPENAI, headers=once) for _ in range(2))
     assert (second.end["call_id"], second.end["images"]) == (first.end["call_id"], first.end["images"])
     assert len(painter.requests) == 1
     other = ada.call("POST", "/images", json={"prompt": "Another"}, headers=once)
     assert (other.status_code, other.json["code"]) == (409, "idempotency_key_reused")
-
-
-def test_a_plans_images_of_the_month_are_counted(ada: Door, session: Database, painter: ImageServer) -> None:
-    session.query(Account).order_by(Account.id.desc()).first().plan.images_per_month = 3
-    session.commit()
-    answer = ada.call("POST", "/images", json={"prompt": "x", "model": OPENAI, "n": 2})
-    assert answer.headers["X-Images-Remaining"] == "1"
-    answer = ada.call("POST", "/images", json={"prompt": "x", "model": OPENAI, "n": 2})
-    assert (answer.status_code, answer.json["code"]) == (429, "image_limit_reached")
-    assert [answer.json[name] for name in ("used", "limit", "remaining")] == [2, 3, 1]
-    assert answer.json["upgrade_url"] == "/pricing"
-    assert answer.headers["X-Images-Remaining"] == "1"
-    assert ada.call("GET", "/subscription/usage").json["images_used"] == 2
-    assert ada.call("GET", "/usage/months").json["items"][0]["images"] == 2
