@@ -135,7 +135,7 @@ def publish(sandbox: Sandbox) -> None:
 
 def respond(answered: Answered, *, replayed: bool = False) -> Response:
     status, body = answered
-    response = Response(json.dumps(body, indent=2), status, content_type="application/json")
+    response = Response(json.dumps(body), status, content_type="application/json")
     response.headers["Request-Id"] = f"req_{new_id('event')[4:18]}"
     response.headers["Stripe-Version"] = request.headers.get("Stripe-Version", API_VERSION)
     if request.headers.get("Idempotency-Key"):

@@ -4,10 +4,11 @@ import threading
 import time
 from typing import Any
 
-import requests
 import stripe
+from werkzeug.test import TestResponse
 
 from sandbox.server import RunningSandbox
+from tests.support import direct
 from tests.support.stripe_contract import ContractClient
 
 SECRET = "whsec_test"
@@ -20,6 +21,7 @@ class StartedSandbox:
         self.running = RunningSandbox(0, webhook_url, secret, **options)
         self.url = self.running.url
         threading.Thread(target=self.running.serve, daemon=True).start()
+        direct.offer(self.running)
         self.client = stripe.StripeClient(
             "sk_test_sandbox",
             base_addresses={"api": self.url},
@@ -29,16 +31,16 @@ class StartedSandbox:
 
     def control(self, control: str, /, **options: Any) -> dict[str, Any]:
         """`control("clock", advance_seconds=60)`; AssertionError with the body where it is refused."""
-        answer = requests.post(f"{self.url}/_sandbox/{control}", json=options, timeout=30)
+        answer = direct.door(self.running).post(f"/_sandbox/{control}", json=options)
         assert answer.status_code == 200, answer.text
-        shown: dict[str, Any] = answer.json()
+        shown: dict[str, Any] = answer.get_json()
         return shown
 
-    def post(self, path: str, **form: str) -> requests.Response:
+    def post(self, path: str, **form: str) -> TestResponse:
         """A form of a hosted page, redirects not followed."""
-        return requests.post(self.url + path, data=form, allow_redirects=False, timeout=30)
+        return direct.door(self.running).post(path, data=form)
 
-    def pay(self, session_id: str, card: str = "success") -> requests.Response:
+    def pay(self, session_id: str, card: str = "success") -> TestResponse:
         return self.post(f"/checkout/{session_id}/pay", card=card)
 
     def advance(self, seconds: int) -> dict[str, Any]:
@@ -52,4 +54,5 @@ class StartedSandbox:
             time.sleep(0.01)
 
     def stop(self) -> None:
+        direct.withdraw(self.running)
         self.running.stop()
