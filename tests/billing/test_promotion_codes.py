@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -11,6 +12,7 @@ from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.user import User
 from app.payments.promotion_codes import SENTENCE
 from tests.payments.conftest import CustomerClient, StripeScenario
+from tests.payments.published import publish_all
 from tests.support.people import CREDIT
 
 
@@ -84,3 +86,32 @@ def test_guessing_codes_is_bounded(customer: CustomerClient, monkeypatch: pytest
     assert customer.page("/pricing?code=GUESS-10").status_code == 429
     as_text = {"content_type": "text/plain", "headers": {"Authorization": f"Bearer {customer.key}"}}
     assert customer.client.post("/api/codes", data='{"code": "GIFT"}', **as_text).status_code == 429
+
+
+def test_a_first_plan_of_ones_own_is_sold_in_yen_with_a_launch_code_and_refunded(
+    app: Flask, customer: CustomerClient, scenario: StripeScenario
+) -> None:
+    sell_a_plan_in_yen(app, scenario)
+    assert "¥2,250 instead of ¥3,000" in customer.page("/pricing?code=Launch-25").text
+    sent = customer.form("/billing/plan", plan_id=str(scenario.plan("Acme Writer").id), code="LAUNCH-25")
+    scenario.sandbox.pay(sent.location.rsplit("/", 1)[1])
+    scenario.deliver()
+    payment = scenario.last(Payment)
+    assert (payment.price_cents, payment.discount_cents, payment.currency) == (2250, 750, "jpy")
+    assert "From a payment of ¥2,250, ¥750 off with LAUNCH-25" in customer.page("/billing/transactions").text
+    shown = customer.page("/billing").text
+    assert [words in shown for words in ("¥750 off with LAUNCH-25", "Visa ending in 4242", ">Invoice<")] == [True] * 3
+    assert scenario.allowance == 9900
+    scenario.refund(payment)
+    assert "¥2,250 refunded" in customer.page("/billing").text
+    assert scenario.allowance == 0
+
+
+def sell_a_plan_in_yen(app: Flask, scenario: StripeScenario) -> None:
+    """The four questions of `flask start`, and a code."""
+    answers = "".join(f"{answer}\n" for answer in ("Acme Writer", "¥3,000", "50", "100"))
+    done = app.test_cli_runner().invoke(args=["start", "--currency", "jpy", "--rate", "0.0066"], input=answers)
+    assert "left" in done.output
+    db.session.add(PromotionCode(code="LAUNCH-25", kind="discount", percent_bps=2500))
+    db.session.commit()
+    publish_all(scenario.sandbox.running.sandbox)

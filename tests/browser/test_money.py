@@ -1,11 +1,11 @@
-"""The whole life of a customer with money, in a browser: the app, a worker, and the sandbox's pages for Stripe's."""
+"""The whole life of a customer with money, and a newcomer's ten tasks, in a browser, with the sandbox for Stripe."""
 
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from app.extensions import db
 from app.models.billing.ledger import LedgerEntry
@@ -13,7 +13,8 @@ from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.identity.user import User
-from tests.browser.conftest import Visitor, session_cookie
+from tests.browser import tasks
+from tests.browser.conftest import Steps, Visitor, session_cookie
 from tests.support.environment import ADMIN_EMAIL
 from tests.support.people import CREDIT, give
 from tests.support.running_app import RunningApp, await_that
@@ -59,7 +60,8 @@ class Money:
         self.pay()
         expect(self.page.get_by_role("heading", name="Thanks!")).to_be_visible()
 
-    def go_on_where_it_was_refused(self) -> None:
+    def goes_on_where_it_was_refused(self, steps: Steps, founder: Visitor) -> int:
+        """Once it has bought credits with a code; the steps in which the founder finds why it was refused."""
         self.leave(credits=100)
         self.ada.go("/chat")
         self.ada.ask("hello")
@@ -67,10 +69,19 @@ class Money:
         self.leave(credits=0)
         self.ada.send("Is anybody there?")
         self.ada.refusal.get_by_role("link", name="Buy credits").click()
-        self.buy_a_pack()
+        self.buy_a_pack_with_a_code()
         self.page.get_by_role("link", name="Go to chat").click()
         expect(self.page).to_have_url(chat)
         expect(self.ada.message).to_have_value("Is anybody there?")
+        return tasks.finds_why_it_was_refused(steps, founder, self.ada.email)
+
+    def buy_a_pack_with_a_code(self) -> None:
+        self.ada.go("/pricing?code=Launch-10")
+        expect(self.page.get_by_text("$9 instead of $10").first).to_be_visible()
+        self.page.get_by_role("button", name="Buy with LAUNCH-10").first.click()
+        expect(self.page.locator("#total")).to_have_text("$9.00")
+        self.pay()
+        expect(self.page.get_by_role("heading", name="Thanks!")).to_be_visible()
 
     def choose(self, plan: str) -> None:
         self.ada.go("/pricing")
@@ -129,37 +140,44 @@ class Money:
         admin.bring(session_cookie(self.backstage, ADMIN_EMAIL))
         return admin
 
-    def is_refunded_by_an_admin(self, browser: Browser) -> None:
-        admin = self.admin(browser)
-        page = admin.page
-        with self.backstage.app_context():
-            admin.go(f"/admin/account/details/?id={self.account_id}")
-        row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="pack", exact=True))
-        row.get_by_label("Reason").fill("kindness")
-        row.get_by_role("button", name="Refund").click()
-        expect(page.get_by_text("$10.00 will be refunded.")).to_be_visible()
-        page.close()
 
-
-def test_a_whole_life_with_money(
-    ada: Visitor, backstage: Flask, browser: Browser, shared_app: RunningApp, stripe: StartedSandbox
+def test_a_whole_life_with_money_takes_the_steps_of_the_table(
+    page: Page, backstage: Flask, browser: Browser, shared_app: RunningApp, stripe: StartedSandbox
 ) -> None:
-    money = Money(ada, backstage)
-    money.go_on_where_it_was_refused()
-    money.subscribe()
+    stripe.running.point_webhooks(f"{shared_app.url}/webhooks/stripe", SECRET)
+    money = Money(Visitor(page, shared_app.url, "newcomer@example.com"), backstage)
+    founder, steps = money.admin(browser), Steps(page)
+    counts = begins(money, steps)
+    counts += tasks.sets_ways_to_charge(steps, founder)
+    code = tasks.makes_a_code(steps, founder)
+    why = money.goes_on_where_it_was_refused(steps, founder)
+    upgrades_and_is_recharged(money, stripe)
+    counts += [why, tasks.refunds_the_pack(steps, founder, money.ada.email), code]
+    assert counts == tasks.counts_of_the_table()
+    await_that(lambda: "refund" in money.kinds())
+    money.cancel()
+    expect(page.get_by_text("$9.00 refunded")).to_be_visible()
+    assert money.kinds() == ["refill", "refill", "purchase", "plan_change", "recharge", "recharge", "refund"]
+    charged = stripe.running.sandbox.store.where("charge", status="succeeded")
+    assert sorted(charge["amount"] for charge in charged) == money.paid()
+    assert "Every balance is explained" in shared_app.run("flask", "billing", "audit")
+    founder.page.context.close()
+
+
+def begins(money: Money, steps: Steps) -> list[int]:
+    money.page.on("dialog", lambda dialog: dialog.accept())
+    return [
+        tasks.buys_plus(steps, money.ada),
+        tasks.undoes_a_downgrade(steps, money.ada),
+        tasks.makes_a_key_and_calls(steps, money.ada),
+    ]
+
+
+def upgrades_and_is_recharged(money: Money, stripe: StartedSandbox) -> None:
     money.upgrade()
     money.turn_on_recharge()
     chats_until_it_is_recharged(money)
     waits_for_a_recharge_and_is_sent_by_itself(money, stripe)
-    money.is_refunded_by_an_admin(browser)
-    await_that(lambda: "refund" in money.kinds())
-    ada.go("/billing")
-    expect(ada.page.get_by_text("$10.00 refunded")).to_be_visible()
-    money.cancel()
-    assert money.kinds() == ["purchase", "refill", "plan_change", "recharge", "recharge", "refund"]
-    charged = stripe.running.sandbox.store.where("charge", status="succeeded")
-    assert sorted(charge["amount"] for charge in charged) == money.paid()
-    assert "Every balance is explained" in shared_app.run("flask", "billing", "audit")
 
 
 def chats_until_it_is_recharged(money: Money) -> None:
