@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.models.identity import password
+from tests.admin.conftest import sign_in
 from tests.support import Database, people
 from tests.support.client import form_token
 from tests.support.mailbox import Mailbox, body_of
@@ -67,13 +68,13 @@ def guest(new_browser: Callable[[], Browser]) -> Browser:
 
 @pytest.fixture
 def signed_in(new_browser: Callable[[], Browser], session: Database) -> Callable[..., Browser]:
-    """`signed_in("ada")`: a new person, in a browser of their own."""
+    """`signed_in("ada")`: a new person, in a browser of their own, whose session began without the form."""
 
     def enter(name: str, **details: object) -> Browser:
-        people.person(name, **details)
-        session.commit()
-        own = new_browser()
-        assert own.sign_in(name).status_code == 302
+        person, own = people.person(name, **details), new_browser()
+        sign_in(own.client, person.owner)
+        with own.client.session_transaction() as cookie:
+            cookie.permanent = True
         return own
 
     return enter

@@ -9,7 +9,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.user import User, UserSession
 from tests.auth.conftest import Browser, PostOffice
-from tests.support import Database
+from tests.support import Database, people
 from tests.support.people import PASSWORD
 
 ELSEWHERE = (
@@ -188,9 +188,12 @@ def test_sign_ups_of_a_day_are_bounded(new_browser: Callable[[], Browser], sessi
 
 
 def test_a_sign_in_from_a_new_browser_is_told_by_mail(
-    signed_in: Callable[..., Browser], new_browser: Callable[[], Browser], post_office: PostOffice, session: Database
+    new_browser: Callable[[], Browser], post_office: PostOffice, session: Database
 ) -> None:
-    ada = signed_in("ada")
+    people.person("ada")
+    session.commit()
+    ada = new_browser()
+    ada.sign_in("ada")
     User.with_email("ada@example.com").created_at -= timedelta(days=1)
     session.commit()
     ada.send("/logout")

@@ -8,10 +8,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.auth.conftest import Browser, quick_passwords
+from app.models.identity.user import User
+from tests.admin.conftest import sign_in
+from tests.auth.conftest import quick_passwords
 from tests.payments.published import publish_all
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support import Database, people
+from tests.support.client import form_token
 from tests.support.environment import app_environment
 from tests.support.mailbox import Mailbox
 from tests.support.running_sandbox import SECRET, StartedSandbox
@@ -71,9 +74,8 @@ class CustomerClient:
         return self.client.open(path, method=method, json=sent, headers=headers)
 
     def sign_in(self, email: str = "ada@example.com") -> None:
-        browser = Browser(self.client)
-        assert browser.send("/login", email=email, password=people.PASSWORD).status_code == 302
-        self.token = browser.token()
+        sign_in(self.client, User.with_email(email))
+        self.token = form_token(self.client)
 
     def page(self, path: str) -> TestResponse:
         if self.token is None:
