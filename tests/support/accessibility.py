@@ -42,8 +42,10 @@ LOOK = """async ([names, rules]) => {
   const isFirstOrLast = (_part, at, all) => at === 0 || at === all.length - 1;
   const include = (names ?? []).flatMap((name) => partsOfPage.get(name).filter(isFirstOrLast));
   const parts = new Set(include);
-  const exclude = names ? [...partsOfPage.values()].flat().filter((part) => !parts.has(part)) : [];
-  const context = names ? { include, exclude } : document;
+  const isWithin = (part) => parts.has(part.parentElement);
+  const others = names ? [...partsOfPage.values()].flat().filter((part) => !parts.has(part)) : [];
+  const only = { include: include.filter((part) => !isWithin(part)), exclude: others.filter(isWithin) };
+  const context = names ? only : document;  // what follows from the part around is not said: axe takes long over lists
   const { violations } = await axe.run(context, { resultTypes: ["violations"], ...rules });
   return violations.flatMap((fault) => fault.nodes.map((node) => `${fault.id}: ${node.target}`));
 }"""
