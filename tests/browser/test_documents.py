@@ -38,13 +38,23 @@ def picture(page: Page, name: str) -> None:
         page.set_viewport_size(before)
 
 
-def reach(page: Page, field: Locator) -> None:
-    """Go there by the tab key alone."""
+def walk(page: Page, field: Locator) -> None:
+    """Go there by the tab key alone, from wherever one is."""
     for _ in range(150):
         if field.evaluate("field => field === document.activeElement"):
             return
         page.keyboard.press("Tab")
     raise AssertionError(f"{field} is not reached by the tab key")
+
+
+def reach(page: Page, field: Locator) -> None:
+    """Go there by the tab key from what stands before it, which is gone to first."""
+    expect(field).to_be_enabled()
+    field.focus()
+    page.keyboard.press("Shift+Tab")
+    expect(field).not_to_be_focused()
+    page.keyboard.press("Tab")
+    expect(field).to_be_focused()
 
 
 def press(page: Page, button: Locator) -> None:
@@ -93,6 +103,7 @@ def test_all_of_it_by_keyboard_alone_on_a_phone(ada: Visitor) -> None:
     page = ada.page
     page.set_viewport_size({"width": 390, "height": 844})
     ada.go("/documents")
+    walk(page, page.get_by_label("Draft with a model"))
     fill(page, page.get_by_label("Draft with a model"), "What is a credit?")
     ask(page, "[data-price]", "Draft", "/api/documents")
     page.wait_for_url(re.compile(r"/documents/\d+"))
@@ -121,6 +132,7 @@ def type_and_restore(page: Page, before: str) -> None:
 
 
 def make_an_image(page: Page) -> None:
+    walk(page, page.locator("#picture-prompt"))
     fill(page, page.locator("#picture-prompt"), "A coin that is nearly a key")
     expect(page.locator("#picture-price")).to_have_text(re.compile("credit"))
     press(page, page.get_by_role("button", name="Make image"))
