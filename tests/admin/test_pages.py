@@ -44,12 +44,12 @@ def addresses(backstage: Flask) -> list[str]:
         shown = {"account": ada.id, "mail": mail.id, "payment": payment.id, "event": event.id, "user": person}
         db.session.commit()
     sheets = [f"/admin/{kind}/details/?id={identifier}" for kind, identifier in shown.items()]
-    new = [f"/admin/{kind}/new/" for kind in ("plan", "pack", "price", "model", "provider")]
+    new = [f"/admin/{kind}/new/" for kind in ("plan", "price", "model")]
     return [*sheets, *new, f"/admin/plan/edit/?id={plan}", "/admin/code/new/", "/pricing"]
 
 
 LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitaensmuetzenabzeichen"
-AT_A_DESK = ("/admin/", "/admin/plan/", "/admin/plan/new/")
+AT_A_DESK = ("/admin/", "/admin/plan/")
 LISTS = (
     "account", "change", "event", "habit", "image-price", "mail", "model", "operation", "pack", "payment", "provider",
     "refused-call", "support", "usage", "user",
