@@ -1,6 +1,6 @@
 """Purchases, events and recharges on the running app: real web, workers and Redis, killed in the middle.
 
-Each step is killed in `test_killed.py`.
+Each step is killed in `test_killed.py`; a whole life goes on over two machines in `tests/scale`.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,16 +13,9 @@ from app.jobs import enqueue
 from app.models.billing.payment import Payment
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people
-from tests.support.running_app import RunningApp, await_that
-from tests.support.running_sandbox import SECRET
+from tests.support.running_app import RunningApp
 
-Start = Callable[..., RunningApp]
 DieAt = Callable[..., None]
-
-
-def listen(scenario: StripeScenario, running: RunningApp) -> None:
-    """From now on Stripe tells the running app."""
-    scenario.sandbox.running.point_webhooks(f"{running.url}/webhooks/stripe", SECRET)
 
 
 @pytest.fixture
@@ -37,26 +30,6 @@ def die_at(environment: dict[str, str], tmp_path: Path) -> Iterator[DieAt]:
 
     yield die
     running.__exit__()
-
-
-@pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
-def test_a_customers_life_on_the_running_app(scenario: StripeScenario, start_app: Start) -> None:
-    running = start_app("web", "worker")
-    listen(scenario, running)
-    scenario.sandbox.control("faults", fault="duplicate", count=100)
-    scenario.sandbox.control("faults", fault="reorder", count=4)
-    scenario.sandbox.pay(scenario.begin_pack())
-    scenario.sandbox.pay(scenario.begin_plan("Plus"))
-    await_that(
-        lambda: (scenario.credits, scenario.allowance) == (5000, 10000),
-        40,
-        failing=lambda: running.log("worker")[-3000:],
-    )
-    scenario.sandbox.control("clock", to="next_renewal")
-    await_that(lambda: scenario.kinds().count("refill") == 2, 40)
-    scenario.sandbox.wait_until_idle(40)
-    assert sorted(scenario.kinds()) == ["purchase", "refill", "refill"]
-    assert scenario.is_explained()
 
 
 def test_an_event_whose_worker_is_killed_is_applied_once(scenario: StripeScenario, die_at: DieAt) -> None:

@@ -52,6 +52,7 @@ def test_a_chat_begun_on_one_is_stopped_and_gone_on_with_on_the_other(
 
     assert stopped.end["code"] == heard(follow.content).end["code"] == "stopped"
     assert stopped.text == heard(follow.content).text == answers(session)[0].content
+    assert heard(follow.content).end["cost_nanos"] > 0
     assert next_one.ended_as == "done"
     assert [said["content"] for said in provider.last["body"]["messages"]] == [
         "hello",
@@ -96,6 +97,8 @@ def test_what_is_bought_and_recharged_is_credited_once(scenario: StripeScenario,
     scenario.sandbox.pay(scenario.begin_plan("Plus"))
     logs = lambda: "".join(machine.log("worker")[-2000:] for machine in machines)  # noqa: E731
     await_that(lambda: (scenario.credits, scenario.allowance) == (5000, 10000), 60, failing=logs)
+    scenario.sandbox.control("clock", to="next_renewal")
+    await_that(lambda: scenario.kinds().count("refill") == 2, 60, failing=logs)
     scenario.turn_on_recharge(below=20_000)
     for _ in range(10):
         enqueue("app.payments.jobs.recharge", scenario.account_id)
@@ -104,7 +107,7 @@ def test_what_is_bought_and_recharged_is_credited_once(scenario: StripeScenario,
     await_that(scenario.is_queue_empty, 60)
 
     assert (scenario.credits, len(scenario.recharges())) == (10_000, 1)
-    assert sorted(scenario.kinds()) == ["purchase", "recharge", "refill"]
+    assert sorted(scenario.kinds()) == ["purchase", "recharge", "refill", "refill"]
     assert list(audit()) == []
 
 
