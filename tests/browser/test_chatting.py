@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 SAFARIS_ENTER = """field => field.dispatchEvent(new KeyboardEvent("keydown",
     {key: "Enter", keyCode: 229, bubbles: true, cancelable: true}))"""
 """After `compositionend`, so not marked as composing."""
+QUESTION = "Why does a ferry float on water?"
 PRICE = re.compile(r"^about [\d.,]+ credits, at most [\d.,]+$")
 
 
@@ -167,15 +168,18 @@ def test_a_model_that_passes_is_named_with_its_price_and_the_button_sends(
 
 def test_answering_again_replaces_the_answer_and_keeps_the_earlier_version(ada: Visitor) -> None:
     """The first of a double click, which sends once and stops nothing; then with another model, then edited."""
-    ada.message.fill("hello")
+    expect(ada.page.locator("#chat-total")).to_be_hidden()
+    ada.message.fill(QUESTION)
     ada.page.get_by_role("button", name="Send", exact=True).dblclick()
     expect(ada.answers).to_have_attribute("data-status", "done")
+    total = the_chat_has_its_title_and_total(ada)
     first = ada.answers.get_attribute("data-id")
     expect(ada.answers.locator("[data-again-price]")).to_have_text(PRICE)
     ada.answers.get_by_role("button", name="Answer again", exact=True).click()
     expect(ada.answers.last).not_to_have_attribute("data-id", first or "")
     expect(ada.answers.last).to_have_attribute("data-status", "done")
     expect(ada.answers).to_have_count(1)
+    the_total_has_grown_and_stays(ada, total)
     versions = ada.answers.get_by_role("group", name="Versions")
     expect(versions).to_contain_text("2 of 2")
     versions.get_by_role("button", name="Previous version").click()
@@ -183,6 +187,22 @@ def test_answering_again_replaces_the_answer_and_keeps_the_earlier_version(ada: 
     expect(ada.answers).to_have_attribute("data-id", first or "")
     another_model_answers_the_same_question(ada)
     the_question_is_edited_and_keeps_what_was_asked_before(ada)
+
+
+def the_chat_has_its_title_and_total(ada: Visitor) -> str:
+    total = ada.page.locator("#chat-total")
+    expect(total).to_have_text(re.compile(r"^This chat: [\d.]+ credits?, \d+ tokens$"))
+    expect(ada.page.locator("#chats .chat-item a")).to_have_text("Ferry float water")
+    expect(ada.page).to_have_title(re.compile("^Ferry float water"))
+    return total.inner_text()
+
+
+def the_total_has_grown_and_stays(ada: Visitor, before: str) -> None:
+    total = ada.page.locator("#chat-total")
+    expect(total).not_to_have_text(before)
+    live = total.inner_text()
+    ada.page.reload()
+    expect(total).to_have_text(live)
 
 
 def another_model_answers_the_same_question(ada: Visitor) -> None:
@@ -205,7 +225,7 @@ def the_question_is_edited_and_keeps_what_was_asked_before(ada: Visitor) -> None
     expect(ada.answers).to_have_attribute("data-status", "done")
     versions = ada.questions.get_by_role("group", name="Versions")
     versions.get_by_role("button", name="Previous version").click()
-    expect(ada.questions.locator(".question-text")).to_have_text("hello")
+    expect(ada.questions.locator(".question-text")).to_have_text(QUESTION)
     expect(ada.answers).to_have_count(1)
 
 

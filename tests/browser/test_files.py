@@ -1,4 +1,4 @@
-"""Files in a real browser: attached, shown, taken off, kept in the draft; the chat's title and total."""
+"""Files in a real browser: attached, shown, taken off, kept in the draft."""
 
 import re
 
@@ -101,18 +101,3 @@ def is_sent_and_shown_and_not_in_the_next_chats_field(ada: Visitor) -> None:
     expect(ada.page).to_have_url(re.compile("/chat$"))
     expect(ada.message).to_have_value("")
     expect(ada.page.locator("#files li")).to_have_count(0)
-
-
-def test_the_chats_total_grows_and_its_title_is_written(ada: Visitor) -> None:
-    total = ada.page.locator("#chat-total")
-    expect(total).to_be_hidden()
-    ada.ask("Why does a ferry float on water?")
-    expect(total).to_have_text(re.compile(r"^This chat: [\d.]+ credits?, \d+ tokens$"))
-    expect(ada.page.locator("#chats .chat-item a")).to_have_text("Ferry float water")
-    expect(ada.page).to_have_title(re.compile("^Ferry float water"))
-    before = total.inner_text()
-    ada.ask("And now?")
-    expect(total).not_to_have_text(before)
-    live = total.inner_text()
-    ada.page.reload()
-    expect(total).to_have_text(live)
