@@ -34,8 +34,8 @@ def test_an_answer_is_priced_streams_as_markdown_shows_what_it_cost_and_stays_so
     assert ada.answers.locator("[data-prose]").inner_text() == streamed
     expect(answer.locator("time")).to_have_text(re.compile(r"\d:\d\d"))
     assert (ada.faults, ada.strangers) == ([], [])
-    a_provider_that_fails_costs_nothing(ada)
     code_is_copied_and_wrapped(ada)
+    a_provider_that_fails_costs_nothing(ada)
     text_from_right_to_left_is_set_so(ada)
 
 
@@ -57,10 +57,14 @@ def a_provider_that_fails_costs_nothing(ada: Visitor) -> None:
 
 
 def code_is_copied_and_wrapped(ada: Visitor) -> None:
+    """And the chat's total grows."""
+    total = ada.page.locator("#chat-total")
+    before = total.inner_text()
     block = ada.ask("/demo code").locator(".code-block").first
     expect(block.get_by_role("button", name="Copy")).to_be_visible()
     block.get_by_role("button", name="Wrap").click()
     expect(block).to_have_class(re.compile("is-wrapped"))
+    expect(total).not_to_have_text(before)
 
 
 def text_from_right_to_left_is_set_so(ada: Visitor) -> None:
