@@ -100,7 +100,7 @@ def test_a_first_plan_of_ones_own_is_sold_in_yen_with_a_launch_code_and_refunded
     assert (payment.price_cents, payment.discount_cents, payment.currency) == (2250, 750, "jpy")
     assert "From a payment of ¥2,250, ¥750 off with LAUNCH-25" in customer.page("/billing/transactions").text
     shown = customer.page("/billing").text
-    assert [words in shown for words in ("¥750 off with LAUNCH-25", "Visa ending in 4242", ">Invoice<")] == [True] * 3
+    assert [text in shown for text in ("¥750 off with LAUNCH-25", "Visa ending in 4242", ">Invoice<")] == [True] * 3
     assert scenario.allowance == 9900
     scenario.refund(payment)
     assert "¥2,250 refunded" in customer.page("/billing").text
