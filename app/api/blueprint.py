@@ -31,6 +31,12 @@ def or_404(row: Row | None) -> Row:
 
 def page_of(query: Select[Row], key: Any, shown: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
     """One page of a list, newest first by `key` (an id column): `{items, next_cursor}`."""
+    rows, next_cursor = rows_of_page(query, key)
+    return {"items": [shown(row) for row in rows], "next_cursor": next_cursor}
+
+
+def rows_of_page(query: Select[Row], key: Any) -> tuple[list[Row], str | None]:
+    """Those of the page that is asked for, and the cursor of the next one."""
     limit = query_count("limit", PAGE, LARGEST_PAGE)
     cursor = request.args.get("cursor")
     if cursor is not None:
@@ -38,11 +44,7 @@ def page_of(query: Select[Row], key: Any, shown: Callable[[Row], dict[str, Any]]
             raise InvalidRequest({"cursor": [NOT_OURS]})
         query = query.where(key < int(cursor))
     rows = list(db.session.scalars(query.order_by(key.desc()).limit(limit + 1)))
-    more = len(rows) > limit
-    return {
-        "items": [shown(row) for row in rows[:limit]],
-        "next_cursor": str(rows[limit - 1].id) if more else None,
-    }
+    return rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None
 
 
 def page_in(rows: list[dict[str, Any]]) -> dict[str, Any]:

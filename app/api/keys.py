@@ -1,6 +1,6 @@
 """API keys over JSON: make, list, revoke. A key acts on the account that it was made in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from flask import abort
@@ -8,7 +8,7 @@ from flask_login import current_user
 from pydantic import Field, StrictInt
 from sqlalchemy import select
 
-from app.api.blueprint import answer_of, api, or_404, page_of
+from app.api.blueprint import answer_of, api, or_404, rows_of_page
 from app.api.bodies import Body, Credits, Filled, Text, sent_json
 from app.api.schemas import MOMENT, PAGING, TEXT, amounts, amounts_or_null, array, described, or_null, page, shape
 from app.extensions import db
@@ -123,9 +123,8 @@ def rotate_key(key_id: str) -> dict[str, Any]:
 @api.get("/keys")
 @described("List your keys or, as an owner or admin, all keys of the account", page(KEY), query=PAGING)
 def list_keys() -> dict[str, Any]:
-    keys = select(ApiKey).filter_by(**current_user.sees).where(*ApiKey.is_live())
-    spent = spent_by_keys(list(db.session.scalars(keys.with_only_columns(ApiKey.id))), utcnow())
-    return page_of(keys, ApiKey.id, lambda key: shown_key(key, spent))
+    keys, next_cursor = rows_of_page(select(ApiKey).filter_by(**current_user.sees).where(*ApiKey.is_live()), ApiKey.id)
+    return {"items": shown_keys(keys), "next_cursor": next_cursor}
 
 
 @api.delete("/keys/<key_id>")
@@ -143,8 +142,15 @@ def my_key(key_id: str) -> ApiKey:
     return or_404(ApiKey.find_live(key_id, **current_user.sees))
 
 
-def shown_key(key: ApiKey, spent: Mapping[int, tuple[int, int]] | None = None) -> dict[str, Any]:
-    """With what it has spent, of those that `spent` knows or else summed up now."""
-    known = spent_by_keys([key.id], utcnow()) if spent is None else spent
-    month, total = known.get(key.id, (0, 0))
-    return answer_of(KEY, key, scopes=key.scopes.split(), monthly_used_nanos=month, total_used_nanos=total)
+def shown_key(key: ApiKey) -> dict[str, Any]:
+    return shown_keys([key])[0]
+
+
+def shown_keys(keys: Sequence[ApiKey]) -> list[dict[str, Any]]:
+    """With what each has spent."""
+    spent = spent_by_keys([key.id for key in keys], utcnow())
+    return [
+        answer_of(KEY, key, scopes=key.scopes.split(), monthly_used_nanos=month, total_used_nanos=total)
+        for key in keys
+        for month, total in [spent.get(key.id, (0, 0))]
+    ]

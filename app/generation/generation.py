@@ -152,8 +152,9 @@ class Generation(ProviderReader):
         try:
             yield from self._collect(instead or asked)
         except ProviderError as error:
-            is_final = self._is_under_way or (error.is_of_sender and not instead)
-            other = None if is_final else asked if instead else self._fallback()
+            if self._is_under_way or (error.is_of_sender and not instead):
+                raise
+            other = asked if instead else self._fallback()
             if other is None:
                 raise
             cooldown.begin(asked.sent.model)

@@ -31,8 +31,9 @@ def key_limit(actor: Actor, at: datetime) -> SpendingLimit | None:
     limits, known = actor.key_limits, []
     if limits is None or (limits.month is None and limits.total is None):
         return None
-    key = {"account": actor.account_id, "key": actor.api_key_id, "month": month_of(at.date())}
-    month, total, _mark = read_at_mark(SPENT, LONG_AGO, KeyWatermark, **key) or (0, 0, None)
+    key: Any = {"account": actor.account_id, "key": actor.api_key_id, "month": month_of(at.date())}
+    first = key["month"] if limits.total is None else LONG_AGO
+    month, total, _mark = read_at_mark(SPENT, first, KeyWatermark, **key) or (0, 0, None)
     spans: Any = (
         ("month", limits.month, month, {"ends": next_month(at)}),
         ("total", limits.total, total, {"retry_after": DAY}),
