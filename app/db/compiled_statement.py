@@ -6,9 +6,9 @@ listeners and errors are SQLAlchemy's all the same.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Column, Connection, Dialect, Insert, Select, Update
+from sqlalchemy import Column, Dialect, Engine, Insert, Select, Update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
@@ -16,6 +16,21 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 Row = tuple[Any, ...]
 Converter = Callable[[Any], Any]
 Key = TypeVar("Key")
+
+
+class StatementConnection(Protocol):
+    """SQLAlchemy's `Connection`, or a `LentConnection`."""
+
+    @property
+    def connection(self) -> Any: ...
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+    def invalidate(self, exception: BaseException | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +62,26 @@ class CompiledStatement:
         self._statement = statement
         self._compiled: dict[tuple[str, ...], DialectStatement] = {}
 
-    def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
+    def all(self, connection: StatementConnection, values: Mapping[str, Any]) -> list[Row]:
         return self._execute(connection, values)[1]
 
-    def first(self, connection: Connection, values: Mapping[str, Any]) -> Row | None:
+    def first(self, connection: StatementConnection, values: Mapping[str, Any]) -> Row | None:
         """The one row, or the first; None without any."""
         rows = self._execute(connection, values)[1]
         return rows[0] if rows else None
 
-    def one(self, connection: Connection, values: Mapping[str, Any]) -> Row:
+    def one(self, connection: StatementConnection, values: Mapping[str, Any]) -> Row:
         """The row that must be there. NoResultFound where it is not."""
         row = self.first(connection, values)
         if row is None:
             raise NoResultFound
         return row
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
+    def run(self, connection: StatementConnection, values: Mapping[str, Any]) -> int:
         """How many rows were written."""
         return self._execute(connection, values)[0]
 
-    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
+    def _execute(self, connection: StatementConnection, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
         dialect = connection.dialect
         compiled = self._compiled.get((dialect.name, *values)) or self._compile(dialect, values)
         parameters, line = compiled.parameters(values), line_of(connection)
@@ -108,17 +123,21 @@ def needed(converters: Mapping[Key, Converter | None]) -> dict[Key, Converter]:
     return {key: convert for key, convert in converters.items() if convert}
 
 
-def line_of(connection: Connection) -> Any:
+def line_of(connection: StatementConnection) -> Any:
     """The driver's connection, which knows how to `send`: `libpq.DirectConnection` or `sqlite.TurnConnection`."""
     return connection.connection.dbapi_connection
 
 
-def explained(connection: Connection, text: str, error: Any) -> BaseException:
+def explained(connection: StatementConnection, text: str, error: Any) -> BaseException:
     """The driver's error as SQLAlchemy raises it; a connection that was lost is given up."""
     dialect, driver = connection.dialect, connection.connection.dbapi_connection
     is_lost = dialect.is_disconnect(error, driver, None)
     if is_lost:
         connection.invalidate(error)
+    return as_sqlalchemy(dialect, text, error, is_lost=is_lost)
+
+
+def as_sqlalchemy(dialect: Dialect, text: str | None, error: Any, *, is_lost: bool) -> BaseException:
     kind = dialect.loaded_dbapi.Error
     return DBAPIError.instance(
         text, None, error, kind, hide_parameters=True, connection_invalidated=is_lost, dialect=dialect

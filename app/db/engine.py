@@ -21,18 +21,26 @@ HANGS = "the database takes connections and does not answer"
 
 @event.listens_for(Pool, "checkout")
 def leave_what_the_server_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        return
+    refuse_while_hung()
+    if has_ended(connection):
+        raise InvalidatePoolError("the server closed the connection")
+
+
+def refuse_while_hung() -> None:
+    if watchdog.is_hung:
+        raise OperationalError("a connection", None, psycopg.OperationalError(HANGS))
+
+
+def has_ended(connection: psycopg.Connection) -> bool:
     """An idle connection has nothing to read, but for the end that the server put to it, as urllib3 looks at its own.
 
     It costs a hundredth of a ping, which would be sent for every message, twice.
     """
-    if isinstance(connection, sqlite3.Connection):
-        return
-    if watchdog.is_hung:
-        raise OperationalError("a connection", None, psycopg.OperationalError(HANGS))
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
-    if poll.poll(0):
-        raise InvalidatePoolError("the server closed the connection")
+    return bool(poll.poll(0))
 
 
 @event.listens_for(PGDialect_psycopg, "do_connect")

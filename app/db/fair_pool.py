@@ -55,3 +55,10 @@ class FairPool(QueuePool):
 
     _queue_class = FairQueue
     _pool: FairQueue
+
+    def borrow(self) -> ConnectionPoolEntry:
+        """A place with its connection, of which the pool keeps nothing but that it is out: see `lent_connection.py`."""
+        return self._do_get()
+
+    def give_back(self, entry: ConnectionPoolEntry) -> None:
+        self._do_return_conn(entry)

@@ -5,8 +5,7 @@ rollback, with which every request ends that only reads. Types and errors are ps
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -23,6 +22,14 @@ NAMED = re.compile(r"%\((\w+)\)s|%%")
 FORGOTTEN = InvalidSqlStatementName, FeatureNotSupported
 """What the server says where a statement is not there anymore, or where a migration has changed what it finds."""
 
+PLANNED_AGAIN = 200
+"""How often a statement is sent before it is planned once more.
+
+PostgreSQL keeps a plan until it has new statistics of the tables, or they change. One that was made while a table was
+as good as empty goes through all rows of an account, since any index seemed as good as another; until autovacuum has
+come by, a minute later, that may be many.
+"""
+
 DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 
 
@@ -34,6 +41,7 @@ class Statement:
         self.text = NAMED.sub(self._numbered, text).encode()
         self.formats = [PyFormat.TEXT] * len(self.names)
         self.name = f"hot_{number}".encode()
+        self.uses = 0
 
     def _numbered(self, rows: re.Match[str]) -> str:
         name = rows[1]
@@ -50,6 +58,9 @@ class DirectConnection(Connection[Any]):
     `prepare_threshold` None says that a pooler stands between, which would not know a statement's name again.
     """
 
+    is_at_once = False
+    """Each statement is a transaction by itself. SQLAlchemy's AUTOCOMMIT costs more than a statement does."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._statements: dict[str, Statement] = {}
@@ -62,9 +73,12 @@ class DirectConnection(Connection[Any]):
 
     def send(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[tuple[Any, ...]]]:
         """How many rows were written or found, and the rows. Raises psycopg's errors."""
-        if self.pgconn.transaction_status == TransactionStatus.IDLE and not self.autocommit:
+        if not (self.is_at_once or self.autocommit) and self.pgconn.transaction_status == TransactionStatus.IDLE:
             self._answer(self.pgconn.exec_, b"BEGIN")
         statement = self._statements.get(text) or self._prepared_statement(text)
+        statement.uses += 1
+        if statement.uses == PLANNED_AGAIN:
+            statement = self._prepared_again(text, statement)
         given = [parameters[name] for name in statement.names]
         sent: Any = self._types.dump_sequence(given, statement.formats)
         if self.prepare_threshold is None:
@@ -81,15 +95,6 @@ class DirectConnection(Connection[Any]):
             return super().wait(gen, *arguments, **named)
         finally:
             watchdog.ended(self)
-
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Each statement is a transaction by itself. SQLAlchemy's AUTOCOMMIT costs more than a statement does."""
-        self._autocommit = True
-        try:
-            yield
-        finally:
-            self._autocommit = False
 
     def commit(self) -> None:
         self._end(b"COMMIT")
@@ -115,6 +120,13 @@ class DirectConnection(Connection[Any]):
             self._answer(self.pgconn.prepare, statement.name, statement.text)
         self._statements[text] = statement
         return statement
+
+    def _prepared_again(self, text: str, before: Statement) -> Statement:
+        if self.prepare_threshold is not None:
+            self._answer(self.pgconn.exec_, b"DEALLOCATE " + before.name)
+        again = self._prepared_statement(text)
+        again.uses = before.uses
+        return again
 
     def _answer(self, ask: Callable[..., PGresult], *arguments: Any) -> PGresult:
         """What the server answers; the watch knows meanwhile that somebody waits."""

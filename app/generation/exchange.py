@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, Connection, Table, and_, bindparam, insert, select, true, update
+from sqlalchemy import CTE, Table, and_, bindparam, insert, select, true, update
 
-from app.db.compiled_statement import CompiledStatement
+from app.db.compiled_statement import CompiledStatement, StatementConnection
 from app.extensions import db
 from app.generation.prompt import PromptTurn
 from app.generation.text_checkpoint import MESSAGES as TEXTS
@@ -120,7 +120,7 @@ class Exchange:
         row = TEXTS, self.chat.account_id, int(answer_id or 0), named
         return KeptText(*row, moves=self.chat.guest is not None, when_refused=refused)
 
-    def write(self, connection: Connection, call_id: int) -> Sequence[int]:
+    def write(self, connection: StatementConnection, call_id: int) -> Sequence[int]:
         """The same, one after another."""
         question_id = self.question.id or self._write_question(connection)
         answer = self.answered | {"parent_id": question_id, "call_id": call_id}
@@ -128,7 +128,7 @@ class Exchange:
         SHOW.run(connection, self.key | self.shown | {"leaf_id": answer_id})
         return answer_id, question_id
 
-    def _write_question(self, connection: Connection) -> int:
+    def _write_question(self, connection: StatementConnection) -> int:
         if self.follows:
             [question_id] = FOLLOW.one(connection, self.asked | self.key)
         else:

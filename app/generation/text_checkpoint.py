@@ -22,8 +22,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.db.compiled_statement import CompiledStatement
+from app.db.compiled_statement import CompiledStatement, StatementConnection
 from app.db.types import UtcDateTime
+from app.extensions import db
 from app.models.base import at_once
 from app.models.chat.chat import Message
 from app.models.documents.document import Revision
@@ -42,9 +43,11 @@ class TextTable:
         self.model, self.table, self.text = model, table, text
         self.running = {False: running.where(own), True: by_id}
         self._finish = {moves: CompiledStatement(query) for moves, query in self.running.items()}
-        self._checkpoint = {moves: checkpoint_of_all(table, text, moves=moves) for moves in self.running}
+        self._checkpoint = {
+            moves: CompiledStatement(checkpoint_of_all(table, text, moves=moves)) for moves in self.running
+        }
 
-    def finish(self, connection: Connection, row: Mapping[str, Any], *, moves: bool) -> None:
+    def finish(self, connection: StatementConnection, row: Mapping[str, Any], *, moves: bool) -> None:
         """Write how it ended."""
         self._finish[moves].run(connection, row)
 
@@ -54,26 +57,23 @@ class TextTable:
         stopped = set[int]()
         for moves in self.running:
             if some := {kept: kept.around(texts[kept]) for kept in ordered if kept.moves == moves}:
-                with at_once() as connection:
-                    is_sqlite = connection.dialect.name == "sqlite"
-                    write = self._checkpoint_each if is_sqlite else self._checkpoint_together
-                    stopped |= write(connection, some, at, moves=moves)
+                is_sqlite = db.engine.dialect.name == "sqlite"
+                write = self._checkpoint_each if is_sqlite else self._checkpoint_together
+                stopped |= write(some, at, moves=moves)
         return stopped
 
-    def _checkpoint_together(
-        self, connection: Connection, texts: "Mapping[KeptText, str]", at: datetime, *, moves: bool
-    ) -> set[int]:
+    def _checkpoint_together(self, texts: "Mapping[KeptText, str]", at: datetime, *, moves: bool) -> set[int]:
         columns = {
             "accounts": [kept.account_id for kept in texts],
             "rows": [kept.row_id for kept in texts],
             "texts": list(texts.values()),
         }
-        written = connection.execute(self._checkpoint[moves], columns | {"at": at})
-        return {row.id for row in written if row.stop_requested_at}
+        with at_once() as connection:
+            written = self._checkpoint[moves].all(connection, columns | {"at": at})
+        return {row_id for row_id, stop_requested_at in written if stop_requested_at}
 
-    def _checkpoint_each(
-        self, connection: Connection, texts: "Mapping[KeptText, str]", at: datetime, *, moves: bool
-    ) -> set[int]:
+    def _checkpoint_each(self, texts: "Mapping[KeptText, str]", at: datetime, *, moves: bool) -> set[int]:
+        connection = db.session.connection()
         rows = [kept.key | {self.text: text, "checkpoint_at": at} for kept, text in texts.items()]
         connection.execute(self.running[moves], rows)
         asked = self.table.c.id.in_([kept.row_id for kept in texts]), self.table.c.stop_requested_at.is_not(None)
@@ -180,18 +180,17 @@ class FinishedText:
         is_closed = call.c.account_id.is_not(None) if self.kept.moves else table.c.account_id == call.c.account_id
         return [self.kept.table.running[self.kept.moves].where(is_closed).values(columns).cte("finished")]
 
-    def write(self, connection: Connection, _call_id: int) -> Sequence[int]:
+    def write(self, connection: StatementConnection, _call_id: int) -> Sequence[int]:
         self.kept.table.finish(connection, self.kept.key | self.row, moves=self.kept.moves)
         return ()
 
 
-RENEW = update(USAGES).where(
-    USAGES.c.account_id == bindparam("account"), USAGES.c.id == bindparam("call"), USAGES.c.state == "running"
-)
+THIS_CALL = USAGES.c.account_id == bindparam("account"), USAGES.c.id == bindparam("call")
+RENEW = CompiledStatement(update(USAGES).where(*THIS_CALL, USAGES.c.state == "running"))
 
 
 def renew(calls: Iterable[tuple[int, int]], at: datetime) -> None:
     """Renew the leases of calls (account, id) whose text is kept nowhere."""
-    rows = [{"account": account, "call": call, "renewed_at": at} for account, call in sorted(calls)]
     with at_once() as connection:
-        connection.execute(RENEW, rows)
+        for account, call in sorted(calls):
+            RENEW.run(connection, {"account": account, "call": call, "renewed_at": at})

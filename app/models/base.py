@@ -1,18 +1,18 @@
 """What every table shares: an id, the time of its making, and the words for both."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from flask import g
-from sqlalchemy import CheckConstraint, ColumnElement, Connection, ForeignKey, Index, Text, cast, select
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, Text, cast, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, class_mapper, mapped_column
 
-from app.db.compiled_statement import Row, line_of
+from app.db.compiled_statement import Row, StatementConnection
+from app.db.lent_connection import LentConnection
 from app.db.replica import REPLICA
 from app.db.types import Base, BigId
 from app.extensions import db
@@ -117,19 +117,16 @@ def insert_once(table: Any) -> Any:
     return INSERTS[db.engine.dialect.name](table).on_conflict_do_nothing()
 
 
-@contextmanager
-def at_once() -> Iterator[Connection]:
-    """A connection on which each statement is a transaction by itself.
+def at_once() -> AbstractContextManager[StatementConnection]:
+    """A connection for compiled statements, each of which is a transaction by itself.
 
     The session's, in its transaction, where it has begun one; and with SQLite, which has no round trips to save.
     Never the replica's.
     """
     is_in_transaction = db.session.registry.has() and db.session().in_transaction() and REPLICA not in g
     if is_in_transaction or db.engine.dialect.name == "sqlite":
-        yield db.session.connection()
-        return
-    with db.engine.connect() as connection, line_of(connection).at_once():
-        yield connection
+        return nullcontext(db.session.connection())
+    return LentConnection(db.engine)
 
 
 def row_id(identifier: str | int) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Connection, event, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.models.base import INSERTS, Model, at_once, refers_to, utcnow
 from app.models.catalog.setting import SETTINGS, Setting
@@ -66,9 +67,9 @@ class Operation:
         key = (str(db.engine.url), Setting.stored().get(VERSION))
         if key not in _known:
             with at_once() as connection:
-                rows = connection.execute(STORED).all()
+                rows = [cls(*row) for row in STORED.all(connection, {})]
             _known.clear()
-            _known[key] = {row.name: cls(*row) for row in rows}
+            _known[key] = {row.name: row for row in rows}
         return _known[key]
 
     @classmethod
@@ -88,7 +89,7 @@ class Operation:
 
 _known: dict[tuple[str, str | None], dict[str, Operation]] = {}
 OPERATIONS = OperationRow.__table__
-STORED = select(*(OPERATIONS.c[name] for name in Operation.__slots__)).order_by(OPERATIONS.c.id)
+STORED = CompiledStatement(select(*(OPERATIONS.c[name] for name in Operation.__slots__)).order_by(OPERATIONS.c.id))
 
 
 def note_change(_mapper: Any, connection: Connection, _row: OperationRow) -> None:

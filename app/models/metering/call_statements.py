@@ -13,7 +13,6 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     Boolean,
-    Connection,
     Date,
     Integer,
     bindparam,
@@ -24,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.compiled_statement import CompiledStatement
+from app.db.compiled_statement import CompiledStatement, StatementConnection
 from app.db.types import UtcDateTime
 from app.models.metering.account_state import ACCOUNTS, COLUMNS, FIELDS, MOVED, PLANS, ROW, AccountState
 from app.models.metering.balance import Clock, Payment
@@ -61,7 +60,7 @@ class ExtraRows(Protocol):
         Those that have a column `id` are asked for it, in their order.
         """
 
-    def write(self, connection: Connection, call_id: int) -> Sequence[int]:
+    def write(self, connection: StatementConnection, call_id: int) -> Sequence[int]:
         """The same, one after another, where there is no such statement; returns the ids."""
 
 
@@ -195,7 +194,7 @@ RESERVE, SETTLE = Statements(reserving), Statements(settling)
 
 
 def run_reserve(
-    wanted: Admission, extra: ExtraRows | None, row: dict[str, Any], connection: Connection
+    wanted: Admission, extra: ExtraRows | None, row: dict[str, Any], connection: StatementConnection
 ) -> tuple[int, dict[str, Any], Sequence[int]] | None:
     """The id of the usage row, the account's figures by then, the ids of the extra rows; None where nothing moved."""
     account_state = wanted.account_state
@@ -215,7 +214,7 @@ def run_reserve(
 
 
 def run_settle(
-    ending: Ending, extra: ExtraRows | None, connection: Connection, *, is_held: bool = False
+    ending: Ending, extra: ExtraRows | None, connection: StatementConnection, *, is_held: bool = False
 ) -> tuple[AccountState, AccountState, Payment | None] | None:
     """The account before and after and what paid, None where the call was closed before; None where a refill is due."""
     reservation = ending.reservation

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Connection, Table, bindparam, or_, select, text, update
+from sqlalchemy import Table, bindparam, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.compiled_statement import CompiledStatement
+from app.db.compiled_statement import CompiledStatement, StatementConnection
 from app.db.types import BigId
 from app.extensions import db
 from app.models.base import INSERTS, Model, ModelBase, insert_once, one_of, partial_index, utcnow
@@ -42,7 +42,7 @@ class StripeEvent(Model):
 
     @classmethod
     def store(
-        cls, stripe_id: str, kind: str, about: dict[str, str], connection: Connection | None = None
+        cls, stripe_id: str, kind: str, about: dict[str, str], connection: StatementConnection | None = None
     ) -> tuple[int, bool]:
         """Keep an event, once; its id, and whether there is something left to do for it.
 
