@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import func, insert, select, text
@@ -78,7 +79,7 @@ def test_one_that_is_left_in_a_transaction_is_handed_to_nobody(pool: FairPool) -
 
 def test_where_none_can_be_made_the_place_is_not_lost(pool: FairPool, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
-        raise libpq.OperationalError("connection refused")
+        raise psycopg.OperationalError("connection refused")
 
     with monkeypatch.context() as patch:
         patch.setattr(libpq.DirectConnection, "connect", refuse)
