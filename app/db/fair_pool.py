@@ -16,7 +16,8 @@ class Waiter:
 
     def __init__(self) -> None:
         self.connection: ConnectionPoolEntry | None = None
-        self.is_served = threading.Event()
+        self.turn = threading.Lock()
+        self.turn.acquire()
 
 
 class FairQueue(Queue[ConnectionPoolEntry]):
@@ -31,7 +32,7 @@ class FairQueue(Queue[ConnectionPoolEntry]):
             if self.waiting:
                 waiter = self.waiting.popleft()
                 waiter.connection = item
-                waiter.is_served.set()
+                waiter.turn.release()
             else:
                 super().put(item, block, timeout)
 
@@ -42,7 +43,7 @@ class FairQueue(Queue[ConnectionPoolEntry]):
                 return super().get(block=False)
             waiter = Waiter()
             self.waiting.append(waiter)
-        waiter.is_served.wait(timeout)
+        waiter.turn.acquire(timeout=-1 if timeout is None else timeout)
         with self.mutex:
             if waiter.connection is None:
                 self.waiting.remove(waiter)

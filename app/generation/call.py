@@ -10,13 +10,12 @@ from typing import Any, Protocol
 
 from flask import has_request_context
 
-from app.extensions import db
 from app.generation import registry
 from app.generation.generation import Generation
 from app.generation.text_checkpoint import KeptText
 from app.generation.upstream import provider_of
 from app.jobs import JobName
-from app.models.base import utcnow
+from app.models.base import commit_if_begun, utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImageOffer
 from app.models.catalog.operation import Operation
@@ -130,7 +129,7 @@ def start(
         **keys,
     )
     kept = kept_text(context, reservation, ids)
-    db.session.commit()
+    commit_if_begun()
     return registry.begin(reservation, model, service, kept=kept, follow_up=context.follow_up, made=context.made)
 
 

@@ -14,6 +14,7 @@ from app.generation.fallback import Answerer, fallback_for
 from app.generation.provider_reader import NOBODY, Follower, ProviderReader
 from app.generation.text_checkpoint import FinishedText, KeptText
 from app.jobs import JobName, enqueue
+from app.models.base import commit_if_begun
 from app.models.catalog.learned_limits import learn
 from app.models.catalog.price_schedule import price_tier
 from app.models.catalog.served_model import price_as_served
@@ -28,7 +29,6 @@ from app.providers.usage import credible, estimated
 
 log = logging.getLogger(__name__)
 SETTLE_PATIENCE = 150.0
-
 STOPPED = "You stopped this answer. What was written up to then is kept and charged."
 
 
@@ -252,7 +252,7 @@ class Generation(ProviderReader):
             if receipt is None:
                 return LOST
             learn(self.sent.model, self.sent, receipt.usage)
-            db.session.commit()
+            commit_if_begun()
             self._count(ending.status, receipt)
             self._ring(receipt)
             return replace(ending, receipt=receipt)

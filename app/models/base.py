@@ -129,6 +129,12 @@ def at_once() -> AbstractContextManager[StatementConnection]:
     return LentConnection(db.engine)
 
 
+def commit_if_begun() -> None:
+    """Commit what the session has begun; to make one for nothing costs as much as a statement does."""
+    if db.session.registry.has():
+        db.session.commit()
+
+
 def row_id(identifier: str | int) -> int | None:
     """The number that an id of outside stands for; None where it can be none. Each has one spelling."""
     text = str(identifier)

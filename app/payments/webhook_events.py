@@ -6,7 +6,7 @@ from threading import Lock
 
 from app.extensions import db
 from app.jobs import JobName, acknowledge, commit, enqueue_once, rollback
-from app.models.base import at_once, utcnow
+from app.models.base import at_once, commit_if_begun, utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.operations.webhook_event import StripeEvent
@@ -33,8 +33,7 @@ def store(notice: client.Notice) -> bool:
     """Store a notice, commit, enqueue its processing; whether it was open."""
     with at_once() as connection:
         _, is_open = StripeEvent.store(notice.stripe_id, notice.type, notice.about, connection)
-    if db.session.registry.has():
-        db.session.commit()
+    commit_if_begun()
     if is_open:
         enqueue_together()
     return is_open
