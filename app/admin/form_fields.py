@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from babel.numbers import get_currency_symbol
 from flask_admin.form import BaseForm
-from wtforms import HiddenField, SelectMultipleField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, StopValidation
 from wtforms.widgets import DateTimeLocalInput
@@ -20,6 +20,9 @@ from app.models.catalog.worth import currency
 from app.web.numbers import LARGEST_STORED, exact
 
 FIRST_YEAR, LAST_YEAR = 2000, 2999
+ASIDE = ("seen", "reason")
+"""The fields of a form that are no column of its row."""
+
 Day = TypeVar("Day", bound=date)
 
 
@@ -249,11 +252,31 @@ class RowForm(BaseForm):
 
     @property
     def columns(self) -> list[Any]:
-        return [field for field in self if field.name not in {"seen", "reason"}]
+        return [field for field in self if field.name not in ASIDE]
 
     def populate_obj(self, obj: Any) -> None:
         for field in self.columns:
             field.populate_obj(obj, field.name)
+
+
+def note_stored(form: BaseForm, stored: BaseForm) -> None:
+    """What is stored, beside each field of the form that says something else."""
+    for field in stored:
+        typed = form._fields.get(field.name)
+        if typed is None or field.name in ASIDE or typed.data == field.data:
+            continue
+        if (text := text_of(field)) != text_of(typed):
+            typed.errors = [*typed.errors, f"Saved now: {text}."]
+
+
+def text_of(field: Any) -> str:
+    """What a field holds, as a person reads it."""
+    if isinstance(field, BooleanField):
+        return "on" if field.data else "off"
+    if isinstance(field, SelectField):
+        return ", ".join(choice.label for choice in field.iter_choices() if choice.selected) or "none selected"
+    text = field._value()
+    return f"{getattr(field, 'prefix', '')}{text}{getattr(field, 'suffix', '')}" if text else "empty"
 
 
 class FieldError(Exception):

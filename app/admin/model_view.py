@@ -27,7 +27,7 @@ from app.admin.cell_links import (
 )
 from app.admin.constraint_errors import explain
 from app.admin.exports import Exported
-from app.admin.form_fields import FieldError, RowForm
+from app.admin.form_fields import FieldError, RowForm, note_stored
 from app.extensions import db
 from app.models.metering.refusal import PricingError
 from app.models.search import contains
@@ -35,7 +35,7 @@ from app.models.search import contains
 LARGEST_PAGE = 10**6
 HEADINGS = {"account_id": "Account", "created_at": "Date", "position": "Order"}
 WORDS = {"id": "ID", "state": "status"}
-STALE = "Someone else changed this in the meantime. Check it again; what you typed is still here."
+STALE = "Someone else changed this in the meantime. Below each field that differs stands what is saved now."
 
 
 class AdminPage(AdminOnly, BaseView):
@@ -216,6 +216,9 @@ class AdminTable(Exported, AdminOnly, ModelView):
         if form.seen.data in {None, "", now}:
             return True
         flash(STALE, "error")
+        stored = self._edit_form_class(obj=row)
+        self.fit(stored, row)
+        note_stored(form, stored)
         form.seen.raw_data, form.seen.data = None, now
         return False
 

@@ -12,7 +12,7 @@ from wtforms import Field, HiddenField, SelectField, StringField
 from wtforms.validators import Length, ValidationError
 
 from app.admin.access import is_owner
-from app.admin.form_fields import Count, Credits, Dollars, DollarsPerMillion, Percent, Required, choices_of
+from app.admin.form_fields import Count, Credits, Dollars, DollarsPerMillion, Percent, Required, choices_of, note_stored
 from app.admin.model_view import STALE, AdminPage, digest_of
 from app.extensions import db
 from app.models.billing.currency_choice import choose_currency, fault_of
@@ -105,6 +105,7 @@ class SettingPage(AdminPage):
         Setting.hold()
         if form["seen"].data not in {"", None, in_force()}:
             flash(STALE, "error")
+            note_stored(form, type(form)(data=Setting.all()))
             form["seen"].data = in_force()
             return self.page(form), 422
         for name, errors in fault_of(form["currency"].data, form["currency_rate"].data).items():

@@ -1,5 +1,6 @@
 """Two admins act on the same page: the second does not undo, or do again, what the first did."""
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -65,8 +66,24 @@ def test_settings_that_somebody_saved_meanwhile_stay(owner: AdminClient, session
     assert owner.fill(page, brand_name="First").status_code == 302
     late = owner.client.post(page, data=seen | {"signups_per_day": "7"})
     assert (late.status_code, "in the meantime" in late.text) == (422, True)
+    assert re.findall("Saved now: [^<]+", late.text) == ["Saved now: First.", f"Saved now: {seen['signups_per_day']}."]
     session.rollback()
     assert (Setting.get("brand_name"), Setting.get("signups_per_day") == 7) == ("First", False)
+
+
+def test_what_another_saved_of_a_plan_stands_beside_what_was_typed(owner: AdminClient, session: Database) -> None:
+    plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
+    page = f"/admin/plan/edit/?id={plus.id}"
+    seen = owner.form(page)
+    assert owner.fill(page, margin_bps="40", status="legacy", models=["demo-fast"]).status_code == 302
+    late = owner.client.post(
+        page, data=seen | {"description": "Ours", "margin_bps": "50.00", "has_priority_support": "y"}
+    )
+    noted = dict(re.findall(r'data-field="(\w+)"(?:(?!data-field).)*<li>Saved now: (.+?)\.</li>', late.text, re.DOTALL))
+    assert noted == {
+        "description": plus.description, "status": "legacy: works for those who have it, can&#39;t be chosen",
+        "margin_bps": "40%", "models": "Demo fast", "has_priority_support": "off",
+    }  # fmt: skip
 
 
 @pytest.mark.databases("sqlite", "postgresql")
