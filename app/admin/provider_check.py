@@ -15,6 +15,15 @@ FEW_TOKENS = 16
 QUESTION = PromptMessage("user", "Say ok.")
 
 
+ADVICE = {
+    "credentials": "Check the key, and that the provider's account has credit.",
+    "rejected": "Check the address, which ends with /v1 for most, and the provider's name for the model.",
+    "unavailable": "Check the address, and that the server runs.",
+    "timeout": "Check the address, and that the server runs.",
+}
+"""What an admin can do; what the error itself says is for the person at the chat."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """Whether a provider answered, and what to tell the admin."""
@@ -40,8 +49,15 @@ def tried(provider: ProviderAccount) -> Trial:
         for _text in service.stream(prompt):
             pass
     except ProviderError as error:
-        return Trial(False, f"Not working: {name}: {error}")
+        return Trial(False, f"Not working: {name}: {explained(error)}")
     return Trial(True, f"Working: {name} answered in {time.monotonic() - began:.1f} s.")
+
+
+def explained(error: ProviderError) -> str:
+    """What happened, with the provider's status, and what to look at."""
+    happened = str(error).split(". ")[0].rstrip(".")
+    status = f" ({error.technical})" if error.technical else ""
+    return f"{happened}{status}. {ADVICE.get(error.reason, '')}".strip()
 
 
 def first_model(provider: ProviderAccount) -> AIModel | None:

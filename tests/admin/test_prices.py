@@ -10,6 +10,7 @@ from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.operations.audit_log import AdminChange
+from app.providers.base import PromptMessage
 from tests.admin.conftest import AdminClient
 from tests.support import Database, people
 
@@ -127,6 +128,15 @@ def test_a_model_is_taken_off_sale_in_one_click(owner: AdminClient, priced: Mode
 def test_a_provider_says_whether_it_works(owner: AdminClient, priced: ModelPrice, session: Database) -> None:
     owner.post("/admin/provider/try/", id=priced.model.provider_id)
     assert "Working:" in owner.get("/admin/provider/").text
+
+
+def test_a_provider_that_fails_says_what_an_admin_can_look_at(
+    owner: AdminClient, priced: ModelPrice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.admin.provider_check.QUESTION", PromptMessage("user", "/demo credentials"))
+    owner.post("/admin/provider/try/", id=priced.model.provider_id)
+    page = owner.get("/admin/provider/").text
+    assert ("Check the key, and" in page, "choose another model" in page) == (True, False)
 
 
 def test_a_provider_cannot_name_what_is_no_key_or_address(owner: AdminClient, session: Database) -> None:
