@@ -42,11 +42,14 @@ def choose_plan() -> ResponseReturnValue:
 
 @billing.get("/change/<plan_id>")
 @managers_only
-def preview_change(plan_id: str) -> str:
+def preview_change(plan_id: str) -> ResponseReturnValue:
     """What a change would cost now and later, and how the allowance grows, before the click."""
     plan = subscriptions.plan_on_offer(plan_id)
-    preview = subscriptions.preview(current_user, plan)
     subscription = Subscription.live_of(current_user.account_id)
+    if subscription is not None and subscription.plan_id == plan.id:
+        flash(f"You're already on {plan.name}.")
+        return redirect(url_for("billing.overview"), 303)
+    preview = subscriptions.preview(current_user, plan)
     return render_template("billing/change.html", preview=preview, plan=plan, subscription=subscription)
 
 

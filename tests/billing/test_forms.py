@@ -1,5 +1,7 @@
 """Buying by form: faults at their fields, what was chosen before signing up, a change that waits and is undone."""
 
+import re
+
 import pytest
 
 from app.web.numbers import exact
@@ -78,6 +80,23 @@ def test_a_change_that_waits_is_shown_and_undone(customer: CustomerClient, scena
     page = send(customer, "/billing/resume")
     assert scenario.subscription.pending_plan is None
     assert "data-pending" not in page
+
+
+def test_who_goes_back_after_a_change_is_told_that_it_was_made(
+    customer: CustomerClient, scenario: StripeScenario
+) -> None:
+    scenario.subscribe("Plus")
+    path = f"/billing/change/{scenario.plan('Pro').id}"
+    send(customer, path)
+    assert "You&#39;re already on Pro." in customer.client.get(path, follow_redirects=True).text
+
+
+def test_a_trial_is_not_welcomed_as_a_month(customer: CustomerClient, scenario: StripeScenario) -> None:
+    scenario.plan("Plus").trial_days = 6
+    scenario.commit()
+    subscription = scenario.subscribe("Plus")
+    page = customer.page(f"/billing/return?session_id={subscription.stripe_session_id}").text
+    assert re.search("You have 2,000 credits for your trial, until <time[^>]*>[^<]+</time>", page)
 
 
 def test_a_plan_is_cancelled_with_a_reason_at_once_or_later(customer: CustomerClient, scenario: StripeScenario) -> None:
