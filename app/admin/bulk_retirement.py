@@ -18,13 +18,14 @@ class BulkRetire:
     """`retire(row)` takes one from sale and says whether it was on sale; what people have of it goes on."""
 
     bulk = "Retire selected"
-    kept = "Customers who have them keep them."
+    kept = "Customers keep what they have."
     job: JobName | None = None
     """What is to be done about a row that was changed."""
 
     get_one: Callable[[Any], Any]
     go_back: Callable[..., ResponseReturnValue]
     record: Callable[..., None]
+    title_of: Callable[[Any], str]
 
     def retire(self, row: Any) -> bool:
         """To legacy, where it is active; the default plan stays."""
@@ -48,4 +49,12 @@ class BulkRetire:
         if self.job:
             for row in retired:
                 enqueue(self.job, row.id)
-        return self.go_back(f"{len(retired)} of {len(rows)} retired. {self.kept}", ".index_view")
+        left = [row for row in rows if row not in retired]
+        return self.go_back(f"{len(retired)} of {len(rows)} retired. {self.kept}{self.why(left)}", ".index_view")
+
+    def why(self, left: list[Any]) -> str:
+        """Which rows were not retired, and what keeps the default plan."""
+        names = ", ".join(self.title_of(row) for row in left)
+        is_kept = any(getattr(row, "is_default", False) for row in left)
+        default = " New accounts start on the default plan; make another plan the default first." if is_kept else ""
+        return f" Still as before: {names}.{default}" if left else ""

@@ -135,6 +135,9 @@ def test_the_default_plan_cannot_be_retired(owner: AdminClient, session: Databas
     refused = owner.fill(f"/admin/plan/edit/?id={Plan.default().id}", status="inactive")
     assert refused.status_code == 422
     assert "default" in at_field(refused.text, "status")
+    owner.post("/admin/plan/retire/", id=[str(plan(session, name).id) for name in ("Free", "Plus")])
+    said = owner.get("/admin/plan/").text
+    assert "1 of 2 retired. Customers keep what they have. Still as before: Free. New accounts start on" in said
 
 
 def test_another_free_plan_can_be_made_the_default(owner: AdminClient, session: Database) -> None:
