@@ -11,7 +11,7 @@ from app.models.catalog.price import ModelPrice
 from app.models.identity.api_key import ApiKey
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import counts_images_as
-from app.models.metering.gate_decision import takes_model
+from app.models.metering.gate_decision import output_within, takes_model
 from app.models.metering.key_limit import is_open_to
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.models.metering.reservation import Reservation
@@ -40,17 +40,16 @@ def fallback_for(reservation: Reservation) -> Answerer | None:
 
 def fallback_of(reservation: Reservation) -> tuple[AIModel, ModelPrice, Prompt] | None:
     """None where none is named or on sale, where plan, key or guests may not use it, where it has no form for it
-    or can't read it, and where it could cost more than was reserved.
+    or can't read it, and where the same could cost more than was reserved.
     """
     asked = AIModel.named(reservation.prompt.model)
     offer = offered(asked.fallback) if asked else None
     if asked is None or offer is None or not may_use(reservation, offer[0]):
         return None
     model, price = offer
-    prompt = told_to(model, asked, reservation.prompt)
-    if prompt is None or not fits(model, prompt) or price.ceiling_of(prompt) > reservation.ceiling:
-        return None
-    return model, price, prompt
+    told = told_to(model, asked, reservation.prompt)
+    prompt = told and within(reservation, price, told)
+    return (model, price, prompt) if prompt and fits(model, prompt) else None
 
 
 def offered(name: str | None) -> tuple[AIModel, ModelPrice] | None:
@@ -91,6 +90,15 @@ def retold(model: AIModel, prompt: WirePrompt) -> WirePrompt | None:
     except (Refusal, InvalidRequest):
         return None
     return told and replace(told, max_output_tokens=min(told.max_output_tokens, prompt.max_output_tokens))
+
+
+def within(reservation: Reservation, price: ModelPrice, prompt: Prompt) -> Prompt | None:
+    """The prompt at no more than was reserved: what its form or its host adds to the input shortens the answer."""
+    bound, asked = prompt.input_token_bound, prompt.max_output_tokens
+    if price.rates.most_for(min(bound, reservation.prompt.input_token_bound), asked) > reservation.ceiling:
+        return None
+    output = output_within(price.rates, bound, asked, reservation.ceiling)
+    return None if output is None else replace(prompt, max_output_tokens=output)
 
 
 def fits(model: AIModel, prompt: Prompt) -> bool:
