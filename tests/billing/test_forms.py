@@ -91,6 +91,19 @@ def test_who_goes_back_after_a_change_is_told_that_it_was_made(
     assert "You&#39;re already on Pro." in customer.client.get(path, follow_redirects=True).text
 
 
+def test_who_has_a_former_version_of_a_plan_can_tell_it_from_the_new_one(
+    customer: CustomerClient, scenario: StripeScenario
+) -> None:
+    scenario.subscribe("Plus")
+    new = scenario.plan("Plus").new_version()
+    new.price_cents = 2500
+    scenario.commit()
+    assert "You're on Plus for $20.00 a month. It's no longer sold" in customer.page("/pricing").text
+    page = customer.page(f"/billing/change/{new.id}").text
+    for told in ("From Plus for $20.00 to Plus for $25.00", "Change to the new Plus", "Keep your Plus"):
+        assert told in page
+
+
 def test_a_trial_is_not_welcomed_as_a_month(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.plan("Plus").trial_days = 6
     scenario.commit()
