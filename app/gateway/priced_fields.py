@@ -69,8 +69,15 @@ def thinks_once(value: Any) -> bool:
     return not isinstance(value, Mapping) or value.get("mode") in (None, "standard")
 
 
+def caches_as_priced(value: Any) -> bool:
+    """A cache of half an hour is that of the price list; a longer one is not, and warming one up writes no answer."""
+    options = value if isinstance(value, Mapping) else {}
+    return all(CACHE_OPTIONS.get(name, absent)(option) for name, option in options.items())
+
+
 SAMPLING = named("temperature", "top_p", "seed", "stop", "user", "metadata", "safety_identifier")
-CACHING = named("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options")
+CACHE_OPTIONS = {"mode": anything, "ttl": only("30m"), "comparison_response_id": anything}
+CACHING = named("prompt_cache_key", "prompt_cache_retention") | {"prompt_cache_options": caches_as_priced}
 OPENAI = SAMPLING | CACHING | {"service_tier": only("auto", "default"), "store": absent, "moderation": absent}
 OPENAI |= {"reasoning": thinks_once}
 
@@ -116,6 +123,8 @@ def check_fields(dialect: str, body: Mapping[str, Any]) -> None:
     for item in items_of(body):
         if not all(rules.get("tools", anything)(tools) for tools in tools_within(item)):
             raise not_priced("tools")
+        if not caches_as_priced(item.get("prompt_cache_breakpoint")):
+            raise not_priced("prompt_cache_breakpoint", has_other_values=True)
 
 
 def items_of(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -124,6 +133,7 @@ def items_of(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         for item in maps_in(body.get(name)):
             yield item
             yield from maps_in(item.get("content"))
+            yield from maps_in(item.get("output"))
 
 
 def maps_in(items: Any) -> Iterator[Mapping[str, Any]]:

@@ -24,7 +24,7 @@ BASE64 = {"type": "base64", "media_type": "image/png", "data": PNG}
 SAMPLING: dict[str, Any] = {"temperature": 0.5, "top_p": 0.9, "metadata": {"a": "b"}, "stream": False}
 OPENAI = SAMPLING | {
     "user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "prompt_cache_retention": "24h",
-    "prompt_cache_options": {"a": 1}, "service_tier": "auto", "store": False, "parallel_tool_calls": False,
+    "prompt_cache_options": {"mode": "explicit"}, "service_tier": "auto", "store": False, "parallel_tool_calls": False,
     "stream_options": {"include_usage": True}, "top_logprobs": 0, "reasoning": {"effort": "low"},
 }  # fmt: skip
 BLOCKS: list[dict[str, Any]] = [

@@ -28,10 +28,10 @@ TYPED: list[tuple[str, Any]] = [
 PASSING = {
     "chat": "messages frequency_penalty presence_penalty logit_bias logprobs top_logprobs response_format"
     " reasoning_effort verbosity parallel_tool_calls tool_choice functions function_call stream_options temperature"
-    " top_p seed stop user metadata safety_identifier prompt_cache_key prompt_cache_retention prompt_cache_options",
+    " top_p seed stop user metadata safety_identifier prompt_cache_key prompt_cache_retention",
     "responses": "input instructions include text reasoning tool_choice parallel_tool_calls truncation top_logprobs"
     " max_tool_calls stream_options temperature top_p user metadata safety_identifier prompt_cache_key"
-    " prompt_cache_retention prompt_cache_options",
+    " prompt_cache_retention",
     "embeddings": "input dimensions encoding_format user",
     "messages": "messages system metadata stop_sequences temperature top_p top_k tool_choice thinking cache_control"
     " output_config output_format",
@@ -54,6 +54,7 @@ PRICED: list[tuple[str, dict[str, Any]]] = [
     ("responses", {"tools": [NESTED]}),
     ("responses", {"tools": [{"type": "mcp", "server_url": "https://x"}]}), ("responses", {"conversation": "c"}),
     ("responses", {"reasoning": {"mode": "pro"}}), ("responses", {"background_options": {"completion_window": "2h"}}),
+    ("chat", {"prompt_cache_options": {"ttl": "12h"}}), ("responses", {"prompt_cache_options": {"prewarm": True}}),
     ("messages", {"service_tier": "priority"}), ("messages", {"speed": "fast"}), ("messages", {"container": "c"}),
     ("messages", {"mcp_servers": [{"type": "url", "url": "https://x"}]}), ("messages", {"inference_geo": "us"}),
     ("messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
@@ -92,6 +93,15 @@ def test_what_can_change_the_price_is_refused_by_name() -> None:
 @pytest.mark.parametrize(("dialect", "name", "item"), WITHIN)
 def test_nothing_that_costs_comes_with_a_turn(dialect: str, name: str, item: Any) -> None:
     assert refusal_of(dialect, {name: [item]}) == ("field_not_priced", "tools")
+
+
+@pytest.mark.parametrize(("ttl", "refused"), [("30m", None), ("12h", ("field_not_priced", "prompt_cache_breakpoint"))])
+def test_a_part_may_be_cached_for_as_long_as_is_priced(ttl: str, refused: tuple[str, str] | None) -> None:
+    part = {"type": "input_text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit", "ttl": ttl}}
+    result = {"type": "function_call_output", "call_id": "c", "output": [part]}
+    assert refusal_of("responses", {"prompt_cache_options": {"mode": "explicit", "ttl": "30m"}}) is None
+    assert refusal_of("responses", {"input": [result]}) == refused
+    assert refusal_of("chat", {"messages": [{"role": "user", "content": [part]}]}) == refused
 
 
 def test_tools_that_the_caller_runs_come_with_a_turn_and_count() -> None:
