@@ -138,7 +138,7 @@ def invalid(error: InvalidRequest) -> ResponseReturnValue:
         if (back := form_errors.back_with(error.errors)) is not None:
             count_problem("invalid_request")
             return back
-    return problem(400, "invalid_request", str(error), errors=error.errors)
+    return problem(400, error.code, str(error), errors=error.errors)
 
 
 def refused(refusal: Refusal) -> Response:

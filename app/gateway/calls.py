@@ -12,7 +12,7 @@ from app.api.event_stream import EventStream, json_of
 from app.gateway.anthropic_messages import MessagesWriter, unfolded, whole_message
 from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.chat_from_message_events import ChatFromMessageEvents
-from app.gateway.errors import anthropic_error, dialect_error, openai_error
+from app.gateway.errors import TOO_LONG, PromptTooLong, anthropic_error, dialect_error, openai_error
 from app.gateway.message_events_from_chat import MessageEventsFromChat
 from app.gateway.message_events_from_response import MessageEventsFromResponse
 from app.gateway.openai_chat import ChatWriter, whole_completion
@@ -152,7 +152,9 @@ class GatewayCall:
             for events in self.generation.follow_events(follower):
                 yield "".join(map(self._frame, self._told(events))) if events else PING[self.dialect]
             yield "".join(map(self._frame, self.writer.close(settled(self.generation, self._sent))))
-        except (ProviderError, InvalidRequest) as error:
+        except InvalidRequest as invalid:
+            yield "".join(self._failure(invalid.code, str(invalid), 400))
+        except ProviderError as error:
             yield "".join(self._failure("provider_error", str(error)))
         except UNREADABLE:
             log.exception("could not tell call %s", self.generation.reservation.usage_id)
@@ -183,12 +185,12 @@ class GatewayCall:
         name = "" if self.dialect == "chat" else f"event: {event['type']}\n"
         return f"{name}data: {json_of(event)}\n\n"
 
-    def _failure(self, code: str, detail: str) -> Iterator[str]:
+    def _failure(self, code: str, detail: str, status: int = 502) -> Iterator[str]:
         """An error in mid-stream: a cut alone would raise nothing in either vendor's package."""
         if self.dialect == "messages":
-            yield self._frame(anthropic_error(502, code, detail, self._request_id))
+            yield self._frame(anthropic_error(status, code, detail, self._request_id))
             return
-        error = openai_error(502, code, detail, {})
+        error = openai_error(status, code, detail, {})
         if isinstance(self.writer, ResponsesWriter):
             told = {"code": code, "message": detail}
             yield from map(self._frame, self.writer.fail(told))
@@ -202,6 +204,8 @@ def settled(generation: WireGeneration, sent: Event) -> Settled:
     ending, reservation = generation.ending, generation.reservation
     if ending is None or ending.receipt is None or ending.status != "done":
         failure = generation.failure
+        if failure is not None and failure.case == "too_long":
+            raise PromptTooLong({"input" if "input" in sent else "messages": [TOO_LONG]})
         if failure is not None and failure.is_of_sender:
             field = failure.field if failure.field in sent else "request"
             raise InvalidRequest({field: [str(failure)]})

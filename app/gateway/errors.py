@@ -8,6 +8,7 @@ from flask import Response, current_app, g, jsonify, request
 
 from app.gateway.reported_usage import Event
 from app.models.base import iso
+from app.models.metering.refusal import InvalidRequest
 
 PASSING = {
     "too_many_calls", "credits_reserved", "rate_limited", "recharge_in_progress", "busy", "provider_error",
@@ -36,6 +37,21 @@ IN_HEADERS = (
     "limit_nanos", "limit_credits",
     "resets_at", "upgrade_url", "resume_url", "limit_kind", "model",
 )  # fmt: skip
+
+
+TOO_LONG = (
+    "prompt is too long: it does not fit the model's context window. Nothing was charged. "
+    "Send less of the conversation, or choose a model with a larger window."
+)
+
+
+class PromptTooLong(InvalidRequest):
+    """Programs that shorten a conversation and try again know this by OpenAI's code or by Anthropic's first words."""
+
+    code = "context_length_exceeded"
+
+    def __str__(self) -> str:
+        return TOO_LONG
 
 
 def is_ours(path: str) -> bool:

@@ -223,10 +223,11 @@ class ProviderError(Exception):
     `reason` is one of: timeout, unavailable, rate_limited, rejected, credentials, malformed, cut.
     `technical` is for the log: the kind of error, status and request id; no key and nothing of the prompt.
     `is_of_sender`: the request itself caused it, so that the same one would fail again; `field` is what the provider
-    says that it is about.
+    says that it is about, `case` which of the rejections it is.
     """
 
     field: str | None = None
+    case: str | None = None
 
     def __init__(self, reason: str, text: str, technical: str = "", *, is_of_sender: bool = False) -> None:
         super().__init__(text)

@@ -149,7 +149,9 @@ def failure(reason: str, technical: str = "") -> ProviderError:
     """The error for a reason of ProviderError, or for one of REJECTIONS, which are of that kind too."""
     is_of_sender = reason in OF_SENDER
     if reason in REJECTIONS:
-        return ProviderError("rejected", REJECTIONS[reason], technical, is_of_sender=is_of_sender)
+        told = ProviderError("rejected", REJECTIONS[reason], technical, is_of_sender=is_of_sender)
+        told.case = reason
+        return told
     return ProviderError(reason, WORDS[reason], technical, is_of_sender=is_of_sender)
 
 

@@ -40,6 +40,20 @@ def test_facts_of_a_refusal_stand_beside_its_code(program: Callable[..., Program
     assert answer.headers["X-Tollgate-Upgrade-Url"] == answer.json["error"]["upgrade_url"]
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_agents_know_that_a_prompt_was_too_long(ada: Program, packages: Any, is_stream: bool) -> None:
+    """They shorten the conversation and try again: by OpenAI's code, or by how Anthropic's sentence begins."""
+    ours, theirs, way = packages(ada.key)
+    too_long: Any = [{"role": "user", "content": "[[fault:413]]"}]
+    told = chat_error(ours, messages=too_long, stream=is_stream)
+    assert (told.status_code, told.code, told.param) == (400, "context_length_exceeded", "messages")
+    refused = message_error(theirs, model=ANTHROPIC_MODEL, messages=too_long, stream=is_stream)
+    assert (refused.status_code, refused.type) == (400, "invalid_request_error")
+    assert refused.body["error"]["message"].startswith("prompt is too long: ")
+    assert ada.call("responses", "[[fault:413]]", stream=is_stream).json["error"]["param"] == "input"
+    assert way.tries == 2
+
+
 def test_a_page_of_any_origin_may_call_with_a_key(client: FlaskClient) -> None:
     """Its browser asks first, without the key, and shows it no answer that doesn't say so, an error neither."""
     asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}

@@ -50,6 +50,8 @@ class Attempt(NamedTuple):
 class InvalidRequest(Exception):
     """Input that cannot be taken: `errors` names each field with what is wrong with it."""
 
+    code = "invalid_request"
+
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__("; ".join(f"{name}: {' '.join(message)}" for name, message in errors.items()))
         self.errors = errors
