@@ -65,8 +65,8 @@ class Stage:
 
         return Target("Tollgate", web.processes["web"].pid, ask)
 
-    def bare(self, kind: str, processes: int = 1) -> Target:
-        """The bare proxy that is called `kind` in `bench.baseline`."""
+    def bare(self, kind: str, processes: int = 1, module: str = "bench.baseline") -> Target:
+        """The bare proxy that is called `kind` in that module."""
         port = free_port()
         options = [
             "--workers",
@@ -80,8 +80,9 @@ class Stage:
             "--log-level",
             "warning",
         ]
-        command = [sys.executable, "-m", "gunicorn", "-c", "/dev/null", *options, "bench.baseline:app"]
-        pid = self.start(command, port, OPENAI_BASE_URL=self.provider_url)
+        command = [sys.executable, "-m", "gunicorn", "-c", "/dev/null", *options, f"{module}:app"]
+        addresses = {"OPENAI_BASE_URL": self.provider_url, "BARE_DATABASE_URL": self.postgres.url("bench")}
+        pid = self.start(command, port, **addresses)
         return Target(f"bare Flask, {kind}", pid, asking(port, f"/{kind}"))
 
     def direct(self) -> Target:

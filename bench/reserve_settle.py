@@ -45,22 +45,35 @@ def measured() -> tuple[list[Measure], list[str]]:
         script = running.folder / "pair.sql"
         script.write_text(python(running, "script"))
         script.chmod(0o644)
-        return [compared(running, kind, target) for kind, target in (("many", 0.25), ("one", 0.4))], []
+        measures = [compared(running, kind, target) for kind, target in (("many", 0.25), ("one", 0.4))]
+        return measures, [without_rules(running)]
+
+
+def without_rules(running: Stage) -> str:
+    """What psycopg alone comes to with the same statements, in turns with pgbench."""
+    first = first_account(running)
+    script = [str(running.folder / "pair.sql"), running.postgres.url("bench"), str(first), str(first + ACCOUNTS)]
+    alone, theirs = [], []
+    for _ in range(ROUNDS):
+        alone.append(by_processes(running, "bench.baseline_pairs", *script))
+        theirs.append(from_pgbench(running, "many"))
+    ratio = median(alone) / median(theirs)
+    return f"The same statements of many accounts by psycopg alone, no rule looked at: {ratio:.2f} of pgbench"
 
 
 def compared(running: Stage, kind: str, target: float) -> Measure:
     ours, theirs = [], []
     for _ in range(ROUNDS):
-        ours.append(from_python(running, kind))
+        ours.append(by_processes(running, "bench.reserve_settle", kind))
         theirs.append(from_pgbench(running, kind))
     name = f"reserve + settle, {'many accounts' if kind == 'many' else 'one hot account'}, against pgbench"
     return ratio_of(4, name, "/s", median(ours), median(theirs), target=target, is_most=False)
 
 
-def from_python(running: Stage, kind: str) -> float:
+def by_processes(running: Stage, module: str, *arguments: str) -> float:
     """Pairs per second of some processes with some threads each."""
     environment = process_environment(running.environment)
-    command = [sys.executable, "-m", "bench.reserve_settle", kind]
+    command = [sys.executable, "-m", module, *arguments]
     started = [
         subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(PROCESSES)

@@ -23,13 +23,26 @@ def measured() -> tuple[list[Measure], list[str]]:
         others, missing = peers(running)
         ours = running.tollgate(chats=(FIRSTS + BURST) * (ROUNDS + 1) + 200)
         direct, sdk, raw = running.direct(), running.bare("sdk"), running.bare("raw")
-        everyone = [ours, sdk, raw, *others]
+        metered = running.bare("metered", module="bench.baseline_metered")
+        everyone = [ours, sdk, raw, metered, *others]
         for target in (direct, *everyone):
             target.load(12, 4)
         firsts = in_turns([direct, *everyone], first_token)
         rates, costs = bursts(everyone)
         lines = first_tokens(firsts, ours, sdk, others) + streams(rates, costs, ours, raw, sdk, others)
-    return [*lines, *memory()], missing
+    return [*lines, *memory()], [*missing, floor(firsts, rates, costs, ours, metered)]
+
+
+def floor(
+    firsts: dict[str, float], rates: dict[str, float], costs: dict[str, float], ours: Target, metered: Target
+) -> str:
+    """What the least metered route reaches, in the same turns."""
+    shown = [
+        f"{name} {firsts[name] - firsts['the provider itself']:.1f} ms to the first token, {rates[name]:.0f} streams "
+        f"a second, {costs[name]:.1f} ms of CPU a stream"
+        for name in (metered.name, ours.name)
+    ]
+    return f"The least metered route beside Tollgate: {'; '.join(shown)}"
 
 
 def in_turns(targets: list[Target], measure: Callable[[Target], float]) -> dict[str, float]:
