@@ -22,6 +22,9 @@ PAGE_TOKENS = 4_000
 MOST_MEDIA = 1_500
 """Images and documents of a request: what OpenAI takes at most, and Anthropic takes fewer."""
 
+PDF, HEADER_BYTES = b"%PDF-", 1_024
+"""How a PDF begins, and within how many bytes."""
+
 TOOL_PROMPT, TOOL_TOKENS, TOOLSET_TOKENS = 1_000, 1_000, 10_000
 """What a vendor adds where there are tools, for each tool that it defines itself, for each set of some thirty."""
 
@@ -104,9 +107,36 @@ def measure_of(block: Mapping[str, Any], model: AIModel) -> tuple[str, int, int]
     if source.get("file_url") or source.get("type") == "url":
         raise not_priced("file_url" if source.get("file_url") else "source")
     data = data_of(source, "data", "file_data")
-    pages = pages_of(decoded(data))
-    each = PAGE_TOKENS + (model.image_tokens or most_tokens(model.provider.kind, 1_700, 2_200))
-    return data, pages * each, pages * each // 4
+    return data, *document_tokens(source, data, model)
+
+
+def document_tokens(source: Mapping[str, Any], data: str, model: AIModel) -> tuple[int, int]:
+    """The most that a document can count as, and an ordinary count; InvalidRequest where neither can be told."""
+    document = decoded(data)
+    as_text = PAGE_TOKENS + len(data) if is_text(document) else 0
+    if is_pdf(source, document):
+        each = PAGE_TOKENS + (model.image_tokens or most_tokens(model.provider.kind, 1_700, 2_200))
+        pages = pages_of(document)
+        return max(pages * each, as_text), pages * each // 4
+    if not as_text:
+        raise InvalidRequest({"document": ["is neither PDF nor text, so what it costs can't be told. Save it as one."]})
+    return as_text, len(data) // 4
+
+
+def is_pdf(source: Mapping[str, Any], document: bytes) -> bool:
+    """By what it is called and by itself: who is told of a text reads one, whatever it begins with."""
+    address = str(source.get("file_data"))
+    told = address[5:].partition(";")[0].lower() if address.startswith("data:") else source.get("media_type")
+    is_called = told == "application/pdf" if told else str(source.get("filename")).lower().endswith(".pdf")
+    return is_called and PDF in document[:HEADER_BYTES]
+
+
+def is_text(document: bytes) -> bool:
+    """What providers take as it is; they unpack sheets and office files, which may hold any amount."""
+    try:
+        return "\0" not in document.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def source_of(block: Mapping[str, Any]) -> Mapping[str, Any]:

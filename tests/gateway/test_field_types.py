@@ -177,6 +177,7 @@ def test_a_wrong_type_anywhere_is_told_by_its_field(app: Flask, session: Databas
             told |= {at: told_at(whole | fields, at) for at in paths(fields)}
     elsewhere = {
         "data:,",
+        "document",
         "source",
         "file_id",
         "item_reference",

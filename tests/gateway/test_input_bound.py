@@ -68,6 +68,28 @@ def test_each_page_of_a_document_counts_packed_or_open(pages: int) -> None:
     assert bound([document(b"%PDF-1.7 " + packed)]) >= pages * 5000
 
 
+def file_of(kind: str, data: bytes) -> list[dict[str, Any]]:
+    address = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return [{"type": "file", "file": {"filename": "a", "file_data": address}}]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/pdf"])
+def test_a_document_that_may_be_read_as_text_counts_all_of_it(kind: str) -> None:
+    words = b"%PDF-1.7 /Type /Page " + b"word " * 20_000
+    assert bound(file_of(kind, words)) > len(words)
+    inline = {"type": "base64", "media_type": kind, "data": base64.b64encode(words).decode()}
+    assert bound([{"type": "document", "source": inline}]) > len(words)
+
+
+def test_a_document_that_a_provider_would_unpack_is_refused() -> None:
+    sheet = b"PK\3\4\x14\0" + zlib.compress(b"1," * 1_000_000)
+    for kind in ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "text/csv", "application/pdf"):
+        with pytest.raises(InvalidRequest, match="neither PDF nor text"):
+            bound(file_of(kind, sheet))
+    with pytest.raises(InvalidRequest, match="neither PDF nor text"):
+        bound(file_of("text/plain", b"%PDF-1.7\xff /Type /Page"))
+
+
 def test_what_is_kept_elsewhere_has_no_bound() -> None:
     for source in ({"type": "file", "file_id": "f"}, {"type": "url", "url": "https://example.com/a.pdf"}):
         with pytest.raises(Refusal, match="field_not_priced"):
