@@ -8,6 +8,7 @@ from typing import Any
 from app.gateway.answer_schema import claude_schema
 from app.gateway.chat_from_messages import cache_mark, list_of, read_json, unknown
 from app.gateway.claude_thinking import thinking_of, thinks_by_effort
+from app.gateway.input_bound import decoded, is_text
 from app.gateway.openai_chat import without_index
 from app.models.metering.refusal import InvalidRequest
 from app.providers.usage import mapping
@@ -161,7 +162,7 @@ def block_of(part: Mapping[str, Any]) -> Fields | None:
             return {"type": "image", "source": source_of(address if isinstance(address, str) else url_in(address))}
         case "file":
             file = mapping(part.get("file"))
-            source = source_of(str(file.get("file_data") or ""))
+            source = as_text(source_of(str(file.get("file_data") or "")))
             return {"type": "document", "source": source, "title": str(file.get("filename", "document"))}
         case "thinking" | "redacted_thinking" | "reasoning":
             return None
@@ -181,6 +182,16 @@ def source_of(address: str) -> Fields:
     told = head.partition(";")[0]
     kind = next((kind for start, kind in IMAGES.items() if data.startswith(start)), told)
     return {"type": "base64", "media_type": kind if told.startswith("image/") else told, "data": data}
+
+
+def as_text(source: Fields) -> Fields:
+    """Of documents Anthropic takes only PDFs in base64; a text stands there as it is."""
+    if source["type"] != "base64" or source["media_type"] == "application/pdf":
+        return source
+    document = decoded(source["data"])
+    if not is_text(document):
+        raise unknown("messages", f"a file of type {source['media_type']}")
+    return {"type": "text", "media_type": "text/plain", "data": document.decode()}
 
 
 def with_allowed_tools(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -49,6 +49,20 @@ def test_an_agents_blocks_are_calls_and_results_of_a_chat_completion(ada: Progra
     assert body["parallel_tool_calls"] is False
 
 
+def test_a_file_of_text_reaches_anthropic_as_a_text(ada: Program, provider: ProviderServer) -> None:
+    """In base64 it takes PDFs alone."""
+    for file_data, status in (("data:text/csv;base64,YSxiCg==", 200), ("data:text/csv;base64,UEsDBAD/", 400)):
+        file = {"filename": "a.csv", "file_data": file_data}
+        in_chat = [{"role": "user", "content": [{"type": "file", "file": file}]}]
+        in_responses = [{"role": "user", "content": [{"type": "input_file", **file}]}]
+        assert ada.call("chat", model=ANTHROPIC_MODEL, messages=in_chat).status_code == status
+        assert ada.call("responses", model=ANTHROPIC_MODEL, input=in_responses).status_code == status
+    for request in provider.requests:
+        [block] = request["body"]["messages"][0]["content"]
+        assert block["source"] == {"type": "text", "media_type": "text/plain", "data": "a,b\n"}
+    assert len(provider.requests) == 2
+
+
 def test_an_agents_blocks_reach_anthropic_as_they_were(ada: Program, provider: ProviderServer) -> None:
     assert ada.call("chat", model=ANTHROPIC_MODEL, messages=AGENT, **TOOLS).status_code == 200
     body = provider.last["body"]
