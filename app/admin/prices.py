@@ -153,7 +153,7 @@ class PriceTable(AdminTable):
             g.approvers = {
                 row.id: row.email for row in db.session.execute(select(User.id, User.email).where(User.id.in_(ids)))
             }
-        return str(g.approvers.get(price.approved_by_id, "the seed"))
+        return str(g.approvers.get(price.approved_by_id, "the command line"))
 
     def title_of(self, row: ModelPrice) -> str:
         return f"{row.model.name} from {row.effective_from:%Y-%m-%d}"

@@ -165,6 +165,7 @@ def test_a_price_holds_on_the_days_that_are_chosen(owner: AdminClient, priced: M
     assert (new.weekdays, new.excepted_dates, new.zone) == ("15", "2026-12-25 2027-01-01", "Asia/Shanghai")
     assert (new.from_minute, owner.form(f"/admin/price/edit/?id={new.id}")["from_minute"]) == (60, "01:00")
     page = owner.get("/admin/price/").text
+    assert "by the command line" in page
     assert "01:00 to 24:00 Asia/Shanghai on Mon, Fri, but not on 2 dates" in page
 
 
