@@ -283,4 +283,4 @@ def check_sale(plan: Plan) -> None:
     if not is_above_floor(plan.period_nanos, cents, plan.surcharge_cents):
         margin = real_margin_bps(plan.period_nanos, cents, plan.surcharge_cents)
         left = f"a real margin of {percent(margin)}" if margin is not None else "nothing"
-        raise FieldError("sale_price_cents", f"It would leave {left}, below the margin floor.")
+        raise FieldError("sale_price_cents", f"It would leave {left}, below the lowest margin in Settings.")

@@ -191,7 +191,9 @@ def check_floor(code: PromotionCode) -> None:
     below = [sold for sold in all_on_offer() if code.is_for(sold) and not code.sells(sold)]
     if below and (code.plan_ids or code.pack_ids or not code.sold_with()):
         field = "percent_bps" if code.percent_bps else "amount_cents"
-        raise FieldError(field, f"Below the margin floor: {'; '.join(sale_words(code, one) for one in below)}.")
+        raise FieldError(
+            field, f"Below the lowest margin in Settings: {'; '.join(sale_words(code, one) for one in below)}."
+        )
 
 
 def typed_code(typed: MultiDict[str, str]) -> PromotionCode:
@@ -219,7 +221,9 @@ def sale_words(code: PromotionCode, sold: Plan | CreditPack) -> str:
     worth, paid, _surcharge = code.sale_of(sold)
     margin = code.margin_of(sold)
     left = f"real margin {percent(margin)}" if margin is not None else "nothing left to pay for it"
-    refused = "" if code.sells(sold) else f", below the floor of {percent(Setting.get('margin_floor'))}: refused"
+    refused = (
+        "" if code.sells(sold) else f", below the lowest margin of {percent(Setting.get('margin_floor'))}: refused"
+    )
     price = f"{money_text(paid, sold.currency)} of {money_text(sold.asked_cents, sold.currency)}"
     return f"{sold.name} {price}, {credits_text(worth)} credits, {left}{refused}"
 

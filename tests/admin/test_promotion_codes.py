@@ -30,8 +30,12 @@ WRONG = [
     ({"percent_bps": ""}, "percent_bps", "a percentage or an amount"),
     ({"amount_cents": "5"}, "percent_bps", "a percentage or an amount"),
     ({"percent_bps": "100.01"}, "percent_bps", "at most 100%"),
-    ({"percent_bps": "60"}, "percent_bps", "Below the margin floor"),
-    ({"plan_ids": "5", "percent_bps": "46"}, "percent_bps", "Below the margin floor: Pro $54.00 of $100.00"),
+    ({"percent_bps": "60"}, "percent_bps", "Below the lowest margin in Settings"),
+    (
+        {"plan_ids": "5", "percent_bps": "46"},
+        "percent_bps",
+        "Below the lowest margin in Settings: Pro $54.00 of $100.00",
+    ),
     ({"kind": "bonus", "percent_bps": ""}, "percent_bps", "bonus in percent"),
     ({"kind": "gift", "percent_bps": ""}, "gift_nanos", "how many credits"),
     ({"duration": "repeating"}, "months", "how many months"),
@@ -52,7 +56,7 @@ def test_the_real_margin_is_said_while_a_code_is_typed(owner: AdminClient) -> No
     said = owner.get("/admin/code/margin/?kind=discount&percent_bps=20").json["text"]
     assert "Plus $16.00 of $20.00, 10,000 credits, real margin 37.5%" in said
     assert "Enterprise $160.00 of $200.00, 114,000 credits, real margin 24%" in said
-    assert "below the floor of 0%: refused" in owner.get("/admin/code/margin/?percent_bps=51").json["text"]
+    assert "below the lowest margin of 0%: refused" in owner.get("/admin/code/margin/?percent_bps=51").json["text"]
     assert "Costs up to $0.30" in owner.get("/admin/code/margin/?kind=gift&gift_nanos=300").json["text"]
 
 

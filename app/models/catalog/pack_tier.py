@@ -26,5 +26,5 @@ def fault_of(pack: "CreditPack") -> str | None:
         if quantity in {tier.from_quantity for tier in pack.tiers} and not is_above_floor(
             quote.worth_nanos, quote.price_cents
         ):
-            return f"From {quantity} on, it would sell below the margin floor."
+            return f"From {quantity} on, it would sell below the lowest margin in Settings."
     return None
