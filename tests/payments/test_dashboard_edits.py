@@ -190,6 +190,15 @@ def test_a_change_that_is_prorated_onto_the_next_invoice_is_worth_what_it_sold(
     assert scenario.is_explained()
 
 
+def test_a_prorated_change_is_worth_the_part_of_its_period_that_was_left(scenario: StripeScenario) -> None:
+    subscription = scenario.subscribe("Plus")
+    scenario.advance((subscription.period_end - subscription.period_start).total_seconds() * 3 / 4 / 86400)
+    to_plan(scenario, "Pro", proration_behavior="create_prorations")
+    scenario.renew()
+    assert scenario.last_payment("invoice").total_cents == 12_000
+    assert scenario.allowance in range(55_000 + 11_248, 55_000 + 11_251)
+
+
 def test_what_is_paid_elsewhere_is_worth_the_same(scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
     v1 = scenario.sandbox.client.v1

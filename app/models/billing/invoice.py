@@ -203,6 +203,7 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
     """The refill of a new period, by what the plan is worth now; one that is paid late adds to the running one."""
     plan, line = sale.plan, sale.line
     newest = Payment.last_period_of(subscription.id)
+    more = growth(subscription, sale.before.plan, sale.before.line.starts_at) if sale.before else 0
     payment.period_start, payment.period_end = line.starts_at, line.ends_at
     amount = payment.worth_nanos = net_allowance(plan, payment)
     key = f"refill:{subscription.stripe_id}:{int(line.starts_at.timestamp())}"
@@ -214,7 +215,6 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
     if newest is not None and newest.period_start > line.starts_at:  # type: ignore[operator]
         LedgerEntry.post(account, "refill", key, allowance=amount, **columns)
         return
-    more = growth(subscription, sale.before.plan, sale.before.line.starts_at) if sale.before else 0
     refill(account, plan, amount, key=key, **columns)
     for former in Payment.of_year(subscription.id):
         former.monthly_nanos = 0
