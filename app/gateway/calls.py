@@ -192,9 +192,7 @@ class GatewayCall:
             return
         error = openai_error(status, code, detail, {})
         if isinstance(self.writer, ResponsesWriter):
-            told = {"code": code, "message": detail}
-            yield from map(self._frame, self.writer.fail(told))
-            yield self._frame({"type": "error", **told, "param": None} | error)
+            yield from map(self._frame, self.writer.fail({"code": code, "message": detail}, error))
             return
         yield self._frame(error)
 

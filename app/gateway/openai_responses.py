@@ -43,13 +43,14 @@ class ResponsesWriter:
             self._begun = mapping(event.get("response")) or self._begun
             yield self._numbered(self._renamed(event))
 
-    def fail(self, error: Event) -> Iterator[Event]:
-        """The response as it began, failed: packages hold its end to the identity of its beginning."""
-        if not self._begun:
+    def fail(self, error: Event, beside: Event) -> Iterator[Event]:
+        """The response as it began, failed: packages hold its end to the identity of its beginning. Then the error."""
+        if self._begun:
+            failed = {**self._begun, "status": "failed", "error": error}
+            yield self._numbered(self._renamed({"type": "response.failed", "response": failed}))
+        else:
             yield from map(self._numbered, self._made.fail(error))
-            return
-        failed = {**self._begun, "status": "failed", "error": error}
-        yield self._numbered(self._renamed({"type": "response.failed", "response": failed}))
+        yield self._numbered({"type": "error", **error, "param": None, **beside})
 
     def close(self, settled: Settled) -> Iterator[Event]:
         if self._end is None:

@@ -221,7 +221,9 @@ def test_a_response_that_fails_keeps_the_identity_it_began_with(
     ]
     provider.bodies["failed"] = "".join(f"data: {json.dumps(event)}\n\n" for event in sent).encode()
     provider.configure(replay="failed")
-    failed = events_of(ada.call("responses", stream=True))[1]["response"]
+    events = events_of(ada.call("responses", stream=True))
+    failed = events[1]["response"]
+    assert [event["sequence_number"] for event in events] == [0, 1, 2], "without its number packages read no error"
     assert (failed["id"], failed["status"], failed["error"]["code"]) == ("resp_7", "failed", "provider_error")
     stream = packages(ada.key)[0].responses.stream(model=OPENAI_MODEL, input="hello")
     with stream as told, pytest.raises(openai.APIError, match="provider"):
