@@ -133,7 +133,7 @@ class GatewayCall:
     def whole(self) -> Response:
         try:
             told = [shown for events in self.generation.follow_events() for shown in self._told(events)]
-            told.extend(self.writer.close(settled(self.generation, self._sent)))
+            told.extend(self._end())
             return jsonify(WHOLE[self.dialect](told))
         except UNREADABLE as error:
             log.exception("could not tell call %s", self.generation.reservation.usage_id)
@@ -151,7 +151,7 @@ class GatewayCall:
         try:
             for events in self.generation.follow_events(follower):
                 yield "".join(map(self._frame, self._told(events))) if events else PING[self.dialect]
-            yield "".join(map(self._frame, self.writer.close(settled(self.generation, self._sent))))
+            yield "".join(map(self._frame, self._end()))
         except InvalidRequest as invalid:
             yield "".join(self._failure(invalid.code, str(invalid), 400))
         except ProviderError as error:
@@ -167,6 +167,12 @@ class GatewayCall:
         for event in unfolded(events):
             for step in self._steps(event):
                 yield from self.writer.feed(step)
+
+    def _end(self) -> Iterator[Event]:
+        end = settled(self.generation, self._sent)
+        for event in self._events.waited():
+            yield from self.writer.feed(event)
+        yield from self.writer.close(end)
 
     def _steps(self, event: Event) -> Iterable[Event]:
         """An event of the provider in the caller's dialect, before its writer."""

@@ -148,6 +148,38 @@ def test_who_asks_for_messages_reads_from_their_end_that_tools_are_called(finish
     assert [*(event for one in sent for event in events.feed(one))][-1]["delta"] == {"stop_reason": stop}
 
 
+F, G = called("f", '{"a": ', index=0, id="a"), called("g", "{}", index=1, id="b")
+BARE = called("f", index=0, id="a")
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", None])
+@pytest.mark.parametrize(
+    ("calls", "told"),
+    [
+        ([F, G, more("1}", index=0)], [{"a": 1}, {}]),
+        ([F, more("1}", index=0), G], [{"a": 1}, {}]),
+        ([BARE, G, more('{"a": 1}', index=0)], [{"a": 1}, {}]),
+        ([BARE, G], [{}, {}]),
+        ([F, G], [{"partial_json": '{"a": '}, {}]),
+    ],
+    ids=["in turns", "one by one", "names first", "without arguments", "cut"],
+)
+def test_a_call_is_told_to_its_end_before_another_begins(
+    ada: Program, provider: ProviderServer, calls: list[Any], told: list[Any], finish: str | None
+) -> None:
+    """Who reads Anthropic's format parses the arguments of a block when it ends."""
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], "usage": {"prompt_tokens": 9}}
+    sent = [*(chunk(tool_calls=[call]) for call in calls), end]
+    provider.bodies["turns"] = "".join(f"data: {json.dumps(one)}\n\n" for one in sent).encode() + b"data: [DONE]\n\n"
+    provider.configure(replay="turns")
+    events = events_of(ada.call("messages", stream=True))
+    kinds = [event["type"].removeprefix("content_block_") for event in events if "index" in event]
+    places = [event["index"] for event in events if "index" in event]
+    assert (places, kinds.count("start"), kinds.count("stop")) == (sorted(places), 2, 2)
+    content = ada.call("messages").json["content"]
+    assert [(block["name"], block["input"]) for block in content] == [("f", told[0]), ("g", told[1])]
+
+
 @pytest.mark.parametrize("dialect", PATHS)
 def test_what_is_odd_breaks_no_answer(ada: Program, provider: ProviderServer, session: Database, dialect: str) -> None:
     end = {
