@@ -9,7 +9,7 @@ from app.extensions import db
 from app.jobs import commit
 from app.models.base import utcnow
 from app.models.billing.allowance_refill import monthly_amount
-from app.models.billing.invoice import growth
+from app.models.billing.growth import growth
 from app.models.billing.payment import CHECKOUT_LIFETIME
 from app.models.billing.payment_errors import Declined, Rejected, ServerError
 from app.models.billing.subscription import Subscription

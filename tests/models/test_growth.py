@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.extensions import db
 from app.models.base import DAY, SECOND, rounded_up, share
 from app.models.billing.allowance_refill import refill_if_due
-from app.models.billing.invoice import growth
+from app.models.billing.growth import growth
 from app.models.billing.payment import Payment
 from app.models.billing.refund import follow_refunds
 from app.models.billing.stripe_objects import LineState, RefundState
@@ -107,6 +107,36 @@ def test_on_the_last_day_of_its_month_a_yearly_upgrade_grows_by_that_day(session
     assert upgraded(deal, plan, at, "in_up") == share(10_000 * CREDIT, 1, (month(2) - month(1)).days)
     refill_if_due(deal.account, month(2))
     assert deal.allowance == 20_000
+
+
+def test_an_upgrade_before_its_period_is_paid_grows_with_that_period(session: Database) -> None:
+    """Stripe keeps the invoice of a period that has begun as a draft for an hour."""
+    deal = Deal("Plus")
+    deal.follow(deal.invoice(0, BEGIN, BEGIN))
+    period = deal.invoice(1, month(1) + timedelta(hours=1), month(1))
+    deal.follow(period_start=month(1), period_end=month(2))
+    plan, at = db.session.query(Plan).filter_by(name="Pro").one(), month(1) + timedelta(minutes=10)
+    shown = growth(deal.subscription, plan, at)
+    line = LineState(plan.stripe_price_id, 7_900, True, at, month(2))
+    change = replace(deal.invoice(2, at, at), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
+    deal.follow(change, price_id=plan.stripe_price_id)
+    assert (deal.allowance, shown // CREDIT) == (10_000, 44_988)
+    payment = Payment.by(stripe_invoice_id="in_up")
+    follow_refunds(payment, deal.account, [RefundState("re_1", payment.total_cents // 2, "succeeded", at)])
+    deal.follow(change, period)
+    deal.follow(change, period)
+    assert (payment.worth_nanos, deal.account.allowance_nanos) == (shown, 10_000 * CREDIT + shown - share(shown, 1, 2))
+
+
+def test_an_upgrade_whose_period_is_never_paid_becomes_credits(session: Database) -> None:
+    deal = Deal("Plus")
+    deal.follow(deal.invoice(0, BEGIN, BEGIN))
+    plan = db.session.query(Plan).filter_by(name="Pro").one()
+    line = LineState(plan.stripe_price_id, plan.price_cents // 2, True, month(1), month(2))
+    change = replace(deal.invoice(1, month(1), month(1)), stripe_id="in_up", lines=(line,))
+    deal.follow(change, price_id=plan.stripe_price_id, period_start=month(1), period_end=month(2))
+    deal.follow(change, status="canceled", ended_at=month(2))
+    assert deal.account.credits_nanos == plan.allowance_nanos // 2
 
 
 def test_what_a_refund_holds_back_of_a_month_comes_back_where_it_fails(session: Database) -> None:

@@ -1,23 +1,27 @@
 """What a paid invoice of a subscription gives: a period's refill, or growth; once. billing-rules.md 7."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
+
+from sqlalchemy import select
 
 from app.extensions import db
 from app.models.base import share
-from app.models.billing.allowance_refill import net_allowance, refill, sold_monthly
+from app.models.billing.allowance_refill import net_allowance, refill
 from app.models.billing.ended_allowance import key_of_late
+from app.models.billing.growth import awaits_period, growth, period_around
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch
+from app.models.billing.refund import take_share
 from app.models.billing.stripe_objects import InvoiceState, LineState
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.catalog.promotion_code import PromotionCode
-from app.models.identity.account import Account, anniversary, months_between
+from app.models.identity.account import Account, anniversary
 
-INSTANT = timedelta(microseconds=1)
 LATE = "An invoice of a subscription that had ended was paid"
 
 
@@ -45,11 +49,19 @@ def by_payment(invoice: InvoiceState) -> tuple[datetime, datetime, bool, str]:
     return invoice.paid_at or invoice.created_at, invoice.created_at, is_growth, invoice.stripe_id
 
 
+def apply_invoices(subscription: Subscription, account: Account, invoices: Iterable[InvoiceState]) -> None:
+    """In the order in which they were paid; a change comes after the period that it is of, whenever that was paid."""
+    charged = sorted(filter(is_charged, invoices), key=by_payment)
+    for invoice in (*charged, *(one for one in charged if not one.period_lines)):
+        apply_invoice(subscription, account, invoice)
+
+
 def apply_invoice(subscription: Subscription, account: Account, invoice: InvoiceState) -> None:
     """What a paid invoice gives, once. One that cannot be explained is parked, and holds up no other."""
     payment = Payment.by(stripe_invoice_id=invoice.stripe_id)
     if payment is not None and payment.state != "parked":
         payment.stripe_payment_intent_id = payment.stripe_payment_intent_id or invoice.payment_intent_id
+        give_what_waited(subscription, account, payment, invoice)
         return
     payment = payment or payment_for(subscription, invoice)
     try:
@@ -162,10 +174,34 @@ def give(subscription: Subscription, account: Account, payment: Payment, invoice
         give_credits(subscription, account, payment, invoice, sale)
     elif sale.is_period:
         begin_period(subscription, account, payment, sale)
-    else:
+    elif not awaits_period(subscription, sale.line.starts_at):
         grow(subscription, account, payment, sale)
     if sale.is_period:
         give_bonus(subscription, account, payment, sale.plan)
+
+
+def give_what_waited(subscription: Subscription, account: Account, payment: Payment, invoice: InvoiceState) -> None:
+    """What a change gives, once the period that it is of is paid; in credits, where that never came."""
+    if payment.worth_nanos or invoice.period_lines or subscription.rejected_at or was_given(payment):
+        return
+    sale = growth_sold(subscription, invoice)
+    if sale is None:
+        return
+    if subscription.ended_at:
+        give_credits(subscription, account, payment, invoice, sale)
+    elif not awaits_period(subscription, sale.line.starts_at):
+        grow(subscription, account, payment, sale)
+    if payment.refunded_cents:
+        take_share(payment, account, f"refund:{payment.stripe_invoice_id}")
+
+
+def was_given(payment: Payment) -> bool:
+    keys = key_of_growth(payment), key_of_late(payment.stripe_invoice_id)
+    return db.session.scalar(select(LedgerEntry.id).where(LedgerEntry.key.in_(keys)).limit(1)) is not None
+
+
+def key_of_growth(payment: Payment) -> str:
+    return f"plan_change:{payment.stripe_invoice_id}"
 
 
 def give_bonus(subscription: Subscription, account: Account, payment: Payment, plan: Plan) -> None:
@@ -224,8 +260,7 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
     set_period(account, plan, line)
     if more:
         payment.worth_nanos += more
-        key = f"plan_change:{payment.stripe_invoice_id}"
-        LedgerEntry.post(account, "plan_change", key, allowance=more, **columns | {"month": None})
+        LedgerEntry.post(account, "plan_change", key_of_growth(payment), allowance=more, **columns | {"month": None})
 
 
 def set_period(account: Account, plan: Plan, line: LineState) -> None:
@@ -238,36 +273,9 @@ def set_period(account: Account, plan: Plan, line: LineState) -> None:
 def grow(subscription: Subscription, account: Account, payment: Payment, sale: Sale) -> None:
     """A paid upgrade: what was promised before the click, by the moment that Stripe prorated at."""
     payment.worth_nanos = growth(subscription, sale.plan, sale.line.starts_at)
-    key = f"plan_change:{payment.stripe_invoice_id}"
     columns = {"subscription_id": subscription.id, "payment_id": payment.id}
-    LedgerEntry.post(account, "plan_change", key, allowance=payment.worth_nanos, **columns)
+    LedgerEntry.post(account, "plan_change", key_of_growth(payment), allowance=payment.worth_nanos, **columns)
     period = Payment.last_period_of(subscription.id)
     whole = net_allowance(sale.plan, period or payment)
     payment.monthly_nanos = max(0, whole - subscription.allowance_nanos)
     subscription.allowance_nanos += payment.monthly_nanos
-
-
-def growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
-    """By how much an upgrade at that moment makes the running allowance grow.
-
-    (new worth - what was last refilled) x the fraction of the refill's period that is left: the preview shows
-    what this says, and the paid invoice gives it.
-    """
-    period = period_around(subscription, at)
-    if period is None:
-        return 0
-    start, end = period
-    left, whole = max(timedelta(0), end - max(at, start)) // INSTANT, (end - start) // INSTANT
-    more = max(0, sold_monthly(subscription, plan) - subscription.allowance_nanos)
-    return share(more, left, whole) if whole > 0 else 0
-
-
-def period_around(subscription: Subscription, moment: datetime) -> tuple[datetime, datetime] | None:
-    """The refill's period that the moment lies in: the paid period, or its month on a yearly plan; None before one."""
-    paid = Payment.last_period_of(subscription.id)
-    if paid is None or paid.period_start is None or paid.period_end is None:
-        return None
-    if subscription.plan.interval == "month" or moment < paid.period_start:
-        return paid.period_start, paid.period_end
-    months = months_between(paid.period_start, moment)
-    return anniversary(paid.period_start, months), anniversary(paid.period_start, months + 1)

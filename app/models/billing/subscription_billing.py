@@ -8,7 +8,8 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.allowance_refill import refill, refill_if_due
 from app.models.billing.ended_allowance import come_back, since_last_end
-from app.models.billing.invoice import apply_invoice, by_payment, is_charged, period_around
+from app.models.billing.growth import period_around
+from app.models.billing.invoice import apply_invoices
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import InvoiceState, SubscriptionState
@@ -37,8 +38,7 @@ def follow(
     subscription.settle_redemption()
     if subscription.plan is not plan:
         grow_trial(subscription, account)
-    for invoice in sorted(filter(is_charged, invoices), key=by_payment):
-        apply_invoice(subscription, account, invoice)
+    apply_invoices(subscription, account, invoices)
     give_rights(subscription, account)
 
 
