@@ -146,7 +146,7 @@ function button([label, target], isMain, problem, acts, box) {
   const isLink = target.startsWith("/");
   const element = document.createElement(isLink ? "a" : "button");
   element.className = `button button-small${isMain ? " button-main" : ""}`;
-  element.textContent = target === "raise" ? `Raise to ${raised(problem)} credits and send` : label;
+  element.textContent = target === "raise" ? `Raise to ${creditsText(raised(problem) * 1e6)} and send` : label;
   if (isLink) {
     element.href = problem.code === "subscription_unpaid" && problem.pay_url ? problem.pay_url : target;
     return element;
