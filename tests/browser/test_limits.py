@@ -130,6 +130,7 @@ def raised(visitor: Visitor, title: str) -> None:
     """The refusal's own button raises it and sends what was refused."""
     visitor.send("Hello there")
     expect(visitor.refusal).to_contain_text(title)
+    expect(visitor.page.locator("#announcer")).to_have_text("")
     fits(visitor.page)
     visitor.page.get_by_role("button", name="Raise to 1 credit and send").click()
     expect(visitor.answers.last).to_have_attribute("data-status", "done")

@@ -215,6 +215,7 @@ async function watch(answer, listen, started = () => {}) {
     if (name === "start") {
       answer.start(fields);
       started(fields);
+      announce("Answer started.");
       if (wantsStop) stop();
     } else if (name === "delta") answer.add(fields.text);
     else if (name === "block") answer.set(fields.index, fields.html);
@@ -227,7 +228,7 @@ async function watch(answer, listen, started = () => {}) {
   }
 }
 
-function begin(answer, label = "Answer started.") {
+function begin(answer, label = "") {
   running = answer;
   wantsStop = false;
   composer.running(true);
