@@ -14,6 +14,7 @@ from sqlalchemy import update
 from app.extensions import db
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.setting import Setting
 from app.web.plan_features import comparison, features, per_dollar, selling_points, trial_offer
 from tests.admin.test_lists import statements
 from tests.support import Database, people
@@ -127,6 +128,19 @@ def test_the_first_page_shows_a_conversation_with_what_is_for_sale_at_its_price(
     session.query(AIModel).update({"is_for_sale": False})
     session.commit()
     assert "specimen" not in client.get("/").text
+
+
+def test_nobody_is_told_to_start_free_where_credits_are_only_bought(client: FlaskClient, session: Database) -> None:
+    told = {"/": "Start free", "/pricing": "Start free", "/signup": "Your first answer is a minute away."}
+    assert all(words in client.get(path).text for path, words in told.items())
+    session.execute(update(Plan).where(Plan.is_default).values(allowance_override_nanos=0))
+    session.commit()
+    pages = {path: client.get(path).text for path in told}
+    assert not any(words in pages[path] for path, words in told.items())
+    assert "No card needed to sign up." in pages["/signup"]
+    Setting.put("welcome_credit", 5 * CREDIT)
+    session.commit()
+    assert "Start free" in client.get("/").text
 
 
 def test_plans_by_the_year_alone_are_shown_to_who_asks_for_nothing(session: Database, client: FlaskClient) -> None:

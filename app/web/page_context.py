@@ -25,6 +25,7 @@ from app.web.access import is_guest
 from app.web.branding import brand, brand_name
 from app.web.form_errors import sent_form
 from app.web.guest_session import WAS_GUEST, guest_mark
+from app.web.plan_features import starts_free
 
 
 def init_frame(app: Flask) -> None:
@@ -45,6 +46,7 @@ def init_frame(app: Flask) -> None:
         guest_before,
         sent_form,
         tax_note,
+        starts_free,
         about_a_dollar,
     )
     app.jinja_env.globals.update({name.__name__: name for name in names})

@@ -31,6 +31,12 @@ class Feature:
     is_missing: bool = False
 
 
+def starts_free() -> bool:
+    """Whether a new account has something to begin with before anything is paid."""
+    default = next((plan for plan in Plan.on_offer() if plan.is_default), None)
+    return Setting.get("welcome_credit") > 0 or (default is not None and default.allowance_nanos > 0)
+
+
 def features(plan: Plan, *, is_team: bool = False) -> list[Feature]:
     """Everything that the plan's columns say, in the order of a card. A team gets nothing for free."""
     for_people = (trial, allowance) if plan.is_free else (trial,)
