@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from app.gateway.pdf_pages import pages_of
+from app.gateway.pdf_text import text_size
 from app.gateway.priced_fields import items_of, maps_in, not_priced, tools_within
 from app.models.catalog.ai_model import AIModel
 from app.models.chat.picture import size_of
@@ -16,8 +17,8 @@ from app.providers.base import TOKENS_PER_MESSAGE, estimate_tokens
 from app.providers.image_tokens import most_tokens, ordinary_tokens
 
 LARGEST_SIDE = 8_000
-PAGE_TOKENS = 4_000
-"""Text of a page of a document, beside its image."""
+PAGE_TOKENS, MOST_TEXT = 4_000, 2_000_000
+"""Text of a page of a document, beside its image; where its pages hold more, its strings count, of so many bytes."""
 
 MOST_MEDIA = 1_500
 """Images and documents of a request: what OpenAI takes at most, and Anthropic takes fewer."""
@@ -47,7 +48,7 @@ def measured(body: Mapping[str, Any], model: AIModel) -> tuple[int, int]:
     size = len(text.encode("utf-8", "replace"))
     counted = estimate_tokens(text)
     for block in media:
-        data, most, ordinary = measure_of(block, model)
+        data, most, ordinary = measure_of(block, model, MOST_TEXT // len(media))
         size += most - len(data)
         counted += ordinary - len(data) // 4
     messages = body.get("messages") or body.get("input") or []
@@ -92,7 +93,7 @@ def media_in(block: Any, field: str) -> Iterator[Mapping[str, Any]]:
             yield from media_in(part, field)
 
 
-def measure_of(block: Mapping[str, Any], model: AIModel) -> tuple[str, int, int]:
+def measure_of(block: Mapping[str, Any], model: AIModel, room: int = 0) -> tuple[str, int, int]:
     """The encoded bytes of an image or document, the most tokens that it can count as, and an ordinary count."""
     source = source_of(block)
     if source.get("file_id") or source.get("type") == "file":
@@ -107,17 +108,19 @@ def measure_of(block: Mapping[str, Any], model: AIModel) -> tuple[str, int, int]
     if source.get("file_url") or source.get("type") == "url":
         raise not_priced("file_url" if source.get("file_url") else "source")
     data = data_of(source, "data", "file_data")
-    return data, *document_tokens(source, data, model)
+    return data, *document_tokens(source, data, model, room)
 
 
-def document_tokens(source: Mapping[str, Any], data: str, model: AIModel) -> tuple[int, int]:
+def document_tokens(source: Mapping[str, Any], data: str, model: AIModel, room: int) -> tuple[int, int]:
     """The most that a document can count as, and an ordinary count; InvalidRequest where neither can be told."""
     document = decoded(data)
     as_text = PAGE_TOKENS + len(data) if is_text(document) else 0
     if is_pdf(source, document):
-        each = PAGE_TOKENS + (model.image_tokens or most_tokens(model.provider.kind, 1_700, 2_200))
+        shown = model.image_tokens or most_tokens(model.provider.kind, 1_700, 2_200)
         pages = pages_of(document)
-        return max(pages * each, as_text), pages * each // 4
+        words = max(pages * PAGE_TOKENS, text_size(document, room))
+        most = pages * shown + words
+        return max(most, as_text), most // 4
     if not as_text:
         raise InvalidRequest({"document": ["is neither PDF nor text, so what it costs can't be told. Save it as one."]})
     return as_text, len(data) // 4

@@ -68,6 +68,17 @@ def test_each_page_of_a_document_counts_packed_or_open(pages: int) -> None:
     assert bound([document(b"%PDF-1.7 " + packed)]) >= pages * 5000
 
 
+TIGHT = b"BT /F1 1 Tf [" + b"(word \\) ) -2 " * 10_000 + b"] TJ <" + b"00 41" * 10_000 + b"> Tj ET"
+
+
+@pytest.mark.parametrize("stream", [TIGHT, zlib.compress(TIGHT)], ids=["open", "deflated"])
+def test_a_page_counts_by_its_text_where_it_holds_much(stream: bytes) -> None:
+    page = b"%PDF-1.7\xff 1 0 obj << /Type /Page >> endobj 2 0 obj << "
+    text = bound([document(page + b">> stream\r\n" + stream + b"\nendstream")])
+    picture = bound([document(page + b"/Subtype /Image >> stream\r\n" + stream + b"\nendstream")])
+    assert (picture < 10_000, text > 90_000) == (True, True)
+
+
 def file_of(kind: str, data: bytes) -> list[dict[str, Any]]:
     address = f"data:{kind};base64,{base64.b64encode(data).decode()}"
     return [{"type": "file", "file": {"filename": "a", "file_data": address}}]
