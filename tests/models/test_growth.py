@@ -128,6 +128,22 @@ def test_an_upgrade_before_its_period_is_paid_grows_with_that_period(session: Da
     assert (payment.worth_nanos, deal.account.allowance_nanos) == (shown, 10_000 * CREDIT + shown - share(shown, 1, 2))
 
 
+def test_an_upgrade_right_after_a_trial_gives_what_was_shown_with_the_first_period(session: Database) -> None:
+    deal = Deal("Plus", trial_days=15)
+    begins = BEGIN + timedelta(days=15)
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=begins)
+    deal.follow(status="active", period_start=begins, period_end=month(2))
+    line = LineState(deal.state.price_id, deal.plan.price_cents, False, begins, month(2))
+    period = replace(deal.invoice(0, begins + timedelta(hours=1), begins), lines=(line,))
+    plan, at = db.session.query(Plan).filter_by(name="Pro").one(), begins + timedelta(minutes=10)
+    shown = growth(deal.subscription, plan, at)
+    sold = LineState(plan.stripe_price_id, 7_900, True, at, month(2))
+    change = replace(deal.invoice(1, at, at), stripe_id="in_up", payment_intent_id="pi_up", lines=(sold,))
+    deal.follow(change, price_id=plan.stripe_price_id)
+    deal.follow(change, period)
+    assert (shown > 0, deal.account.allowance_nanos) == (True, 10_000 * CREDIT + shown)
+
+
 def test_an_upgrade_whose_period_is_never_paid_becomes_credits(session: Database) -> None:
     deal = Deal("Plus")
     deal.follow(deal.invoice(0, BEGIN, BEGIN))

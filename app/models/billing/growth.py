@@ -23,17 +23,23 @@ def growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
         return 0
     start, end = period
     left, whole = max(timedelta(0), end - max(at, start)) // INSTANT, (end - start) // INSTANT
-    more = max(0, sold_monthly(subscription, plan) - subscription.allowance_nanos)
+    more = max(0, sold_monthly(subscription, plan) - last_refilled(subscription))
     return share(more, left, whole) if whole > 0 else 0
+
+
+def last_refilled(subscription: Subscription) -> int:
+    """What a month was at the last refill, or will be at the first."""
+    is_paid = Payment.last_period_of(subscription.id) is not None
+    return subscription.allowance_nanos if is_paid else sold_monthly(subscription, subscription.plan)
 
 
 def unpaid_period(subscription: Subscription, moment: datetime) -> tuple[datetime, datetime] | None:
     """The month that the moment lies in, where it has begun at Stripe and is still to be paid."""
     paid, begun, ends = Payment.last_period_of(subscription.id), subscription.period_start, subscription.period_end
-    if paid is None or paid.period_end is None or begun is None or ends is None:
+    if begun is None or ends is None or subscription.plan.interval == "year":
         return None
-    is_begun = subscription.plan.interval == "month" and paid.period_end <= begun <= moment < ends
-    return (begun, ends) if is_begun else None
+    is_paid = paid is not None and paid.period_end is not None and begun < paid.period_end
+    return (begun, ends) if not is_paid and begun <= moment < ends else None
 
 
 def awaits_period(subscription: Subscription, moment: datetime) -> bool:
