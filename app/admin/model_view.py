@@ -35,7 +35,7 @@ from app.models.search import contains
 LARGEST_PAGE = 10**6
 HEADINGS = {"account_id": "Account", "created_at": "Date", "position": "Order"}
 WORDS = {"id": "ID", "state": "status"}
-STALE = "Someone else changed this in the meantime. What is saved now is shown below each field that differs."
+STALE = "This was changed in the meantime. What is saved now is shown below each field that differs."
 
 
 class AdminPage(AdminOnly, BaseView):
