@@ -130,7 +130,7 @@ def is_pdf(source: Mapping[str, Any], document: bytes) -> bool:
     """By what it is called and by itself: who is told of a text reads one, whatever it begins with."""
     address = str(source.get("file_data"))
     told = address[5:].partition(";")[0].lower() if address.startswith("data:") else source.get("media_type")
-    is_called = told == "application/pdf" if told else str(source.get("filename")).lower().endswith(".pdf")
+    is_called = told == "application/pdf" if told else str(source.get("filename") or ".pdf").lower().endswith(".pdf")
     return is_called and PDF in document[:HEADER_BYTES]
 
 

@@ -92,6 +92,12 @@ def test_a_document_that_may_be_read_as_text_counts_all_of_it(kind: str) -> None
     assert bound([{"type": "document", "source": inline}]) > len(words)
 
 
+def test_a_pdf_that_is_not_called_anything_is_one() -> None:
+    data = base64.b64encode(b"%PDF-1.7\xff /Type /Page").decode()
+    for file in ({"file_data": data}, {"file_data": data, "filename": "A.PDF"}):
+        assert 4_000 < bound([{"type": "file", "file": file}]) < 10_000
+
+
 def test_a_document_that_a_provider_would_unpack_is_refused() -> None:
     sheet = b"PK\3\4\x14\0" + zlib.compress(b"1," * 1_000_000)
     for kind in ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "text/csv", "application/pdf"):
