@@ -132,11 +132,11 @@ def test_the_first_page_shows_a_conversation_with_what_is_for_sale_at_its_price(
 
 def test_nobody_is_told_to_start_free_where_credits_are_only_bought(client: FlaskClient, session: Database) -> None:
     told = {"/": "Start free", "/pricing": "Start free", "/signup": "Your first answer is a minute away."}
-    assert all(words in client.get(path).text for path, words in told.items())
+    assert all(promise in client.get(path).text for path, promise in told.items())
     session.execute(update(Plan).where(Plan.is_default).values(allowance_override_nanos=0))
     session.commit()
     pages = {path: client.get(path).text for path in told}
-    assert not any(words in pages[path] for path, words in told.items())
+    assert not any(promise in pages[path] for path, promise in told.items())
     assert "No card needed to sign up." in pages["/signup"]
     Setting.put("welcome_credit", 5 * CREDIT)
     session.commit()
