@@ -118,8 +118,8 @@ def document_tokens(source: Mapping[str, Any], data: str, model: AIModel, room: 
     if is_pdf(source, document):
         shown = model.image_tokens or most_tokens(model.provider.kind, 1_700, 2_200)
         pages = pages_of(document)
-        words = max(pages * PAGE_TOKENS, text_size(document, room))
-        most = pages * shown + words
+        of_text = max(pages * PAGE_TOKENS, text_size(document, room))
+        most = pages * shown + of_text
         return max(most, as_text), most // 4
     if not as_text:
         raise InvalidRequest({"document": ["is neither PDF nor text, so what it costs can't be told. Save it as one."]})
