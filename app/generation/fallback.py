@@ -11,7 +11,7 @@ from app.models.catalog.price import ModelPrice
 from app.models.identity.api_key import ApiKey
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import counts_images_as
-from app.models.metering.gate_decision import output_within, takes_model
+from app.models.metering.gate_decision import FEWEST_OUTPUT_TOKENS, takes_model
 from app.models.metering.key_limit import is_open_to
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.models.metering.reservation import Reservation
@@ -94,11 +94,13 @@ def retold(model: AIModel, prompt: WirePrompt) -> WirePrompt | None:
 
 def within(reservation: Reservation, price: ModelPrice, prompt: Prompt) -> Prompt | None:
     """The prompt at no more than was reserved: what its form or its host adds to the input shortens the answer."""
+    if price.ceiling_of(prompt) <= reservation.ceiling:
+        return prompt
     bound, asked = prompt.input_token_bound, prompt.max_output_tokens
     if price.rates.most_for(min(bound, reservation.prompt.input_token_bound), asked) > reservation.ceiling:
         return None
-    output = output_within(price.rates, bound, asked, reservation.ceiling)
-    return None if output is None else replace(prompt, max_output_tokens=output)
+    output = price.rates.output_tokens_for(reservation.ceiling, bound)
+    return replace(prompt, max_output_tokens=output) if output >= min(FEWEST_OUTPUT_TOKENS, asked * 3 // 4) else None
 
 
 def fits(model: AIModel, prompt: Prompt) -> bool:

@@ -50,17 +50,17 @@ def test_it_answers_in_every_format_at_its_own_price_and_name(
     assert audit_calls().all() == []
 
 
-@pytest.mark.parametrize("added", [0, 1_000])
+@pytest.mark.parametrize(("limit", "added"), [(2_000, 0), (2_000, 1_000), (100, 0)])
 def test_one_of_the_same_price_answers_whatever_its_form_adds(
-    ada: Program, asked: Callable[..., AIModel], provider: ProviderServer, added: int
+    ada: Program, asked: Callable[..., AIModel], provider: ProviderServer, limit: int, added: int
 ) -> None:
     asked("anthropic", dollars_in="2.5", dollars_out="10", extra_input_tokens=added)
     provider.configure(input_tokens=100, tokens=10)
-    answer = ada.call("chat", max_tokens=2_000)
+    answer = ada.call("chat", max_tokens=limit)
     receipt = ada.receipt(answer)
     most = int(answer.headers["X-Max-Output-Tokens"])
     assert (answer.json["model"], provider.last["body"]["max_tokens"]) == (CHEAPER, most)
-    assert 2_000 - added // 4 - 20 < most < 2_000
+    assert limit - added // 4 - 20 < most < limit
     assert receipt["cost_nanos"] == 100 * 2_500 + 10 * 10_000
 
 
