@@ -117,11 +117,11 @@ class Tiers(TextAreaField):
         return "\n".join(f"{quantity}: {margin / 100:g}%" for quantity, margin in self.data or [])
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        if valuelist:
-            typed = [tier_typed(line) for line in valuelist[0].splitlines() if line.strip()]
-            self.data = [list(tier) for tier in sorted(typed)]
-            if len(dict(typed)) < len(typed):
-                raise ValueError("Write each quantity once.")
+        text = valuelist[0] if valuelist else self._value()
+        typed = [tier_typed(line) for line in text.splitlines() if line.strip()]
+        self.data = [list(tier) for tier in sorted(typed)]
+        if len(dict(typed)) < len(typed):
+            raise ValueError("Write each quantity once.")
 
 
 def tier_typed(line: str) -> tuple[int, int]:

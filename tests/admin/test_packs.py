@@ -15,6 +15,12 @@ def test_a_pack_is_made(owner: AdminClient, session: Database) -> None:
     assert pack.worth_nanos == 5000 * CREDIT
 
 
+def test_a_form_without_its_tiers_has_none(owner: AdminClient, session: Database) -> None:
+    typed = {"name": "Y credits", "status": "active", "position": "1", "price_cents": "10", "margin_bps": "50"}
+    assert owner.post("/admin/pack/new/", **typed).status_code == 302
+    assert session.scalars(select(CreditPack.volume).where(CreditPack.name == "Y credits")).one() == []
+
+
 def test_a_pack_has_a_price(owner: AdminClient) -> None:
     assert owner.fill("/admin/pack/new/", name="Nothing", price_cents="0", margin_bps="50").status_code == 422
 
