@@ -94,11 +94,17 @@ class Stage:
 
     def start(self, command: list[str], port: int, **variables: str) -> int:
         """Start a process that ends with the stage, and wait until its port answers; its id."""
-        with (self.folder / f"{port}.log").open("wb") as log:
-            child = processes.start(command, environment=process_environment(variables), folder=PROJECT, output=log)
-        self.running.callback(processes.stop, child)
+        child, _log = self.begin(command, f"{port}.log", **variables)
         await_that(lambda: not is_free(port) or child.poll() is not None, 120)
         return child.pid
+
+    def begin(self, command: list[str], name: str, **variables: str) -> tuple[subprocess.Popen[bytes], Path]:
+        """Start a process that ends with the stage; it, and the file that it writes to."""
+        file = self.folder / name
+        with file.open("wb") as log:
+            child = processes.start(command, environment=process_environment(variables), folder=PROJECT, output=log)
+        self.running.callback(processes.stop, child)
+        return child, file
 
 
 @contextmanager
@@ -129,11 +135,11 @@ def stage(*, is_sqlite: bool = False) -> Iterator[Stage]:
         yield made
 
 
-def asking(port: int, path: str, **headers: str) -> Callable[[str], Request]:
+def asking(port: int, path: str, model: str = MODEL, **headers: str) -> Callable[[str], Request]:
     """How a proxy that speaks OpenAI's format is asked for a stream."""
 
     def ask(question: str) -> Request:
-        body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "max_tokens": 4096}
+        body = {"model": model, "messages": [{"role": "user", "content": question}], "max_tokens": 4096}
         streamed = body | {"stream": True, "stream_options": {"include_usage": True}}
         return {"port": port, "path": path, "headers": headers, "body": streamed}
 

@@ -6,7 +6,7 @@ from statistics import median, quantiles
 
 from bench.environment import QUESTION, Stage, Target, stage
 from bench.metrics import Measure, either, ratio_of
-from bench.peers import peers
+from bench.peers import floors, peers
 from bench.processes import cpu_seconds, megabytes, sampled
 
 ROUNDS = either(5, 3)
@@ -24,25 +24,28 @@ def measured() -> tuple[list[Measure], list[str]]:
         ours = running.tollgate(chats=(FIRSTS + BURST) * (ROUNDS + 1) + 200)
         direct, sdk, raw = running.direct(), running.bare("sdk"), running.bare("raw")
         metered = running.bare("metered", module="bench.baseline_metered")
-        everyone = [ours, sdk, raw, metered, *others]
+        beside, left_out = floors(running)
+        everyone = [ours, sdk, raw, metered, *others, *beside]
         for target in (direct, *everyone):
             target.load(12, 4)
         firsts = in_turns([direct, *everyone], first_token)
         rates, costs = bursts(everyone)
         lines = first_tokens(firsts, ours, sdk, others) + streams(rates, costs, ours, raw, sdk, others)
-    return [*lines, *memory()], [*missing, floor(firsts, rates, costs, ours, metered)]
+        remarks = [*missing, *left_out, *side_by_side(everyone, firsts, rates, costs)]
+    return [*lines, *memory()], remarks
 
 
-def floor(
-    firsts: dict[str, float], rates: dict[str, float], costs: dict[str, float], ours: Target, metered: Target
-) -> str:
-    """What the least metered route reaches, in the same turns."""
-    shown = [
-        f"{name} {firsts[name] - firsts['the provider itself']:.1f} ms to the first token, {rates[name]:.0f} streams "
-        f"a second, {costs[name]:.1f} ms of CPU a stream"
-        for name in (metered.name, ours.name)
+def side_by_side(
+    everyone: list[Target], firsts: dict[str, float], rates: dict[str, float], costs: dict[str, float]
+) -> list[str]:
+    """All that was measured in the same turns, metered or not."""
+    direct = firsts["the provider itself"]
+    return [
+        f"Side by side, {target.name}: {firsts[target.name] - direct:.1f} ms added to the first token, "
+        f"{rates[target.name]:.0f} streams of 100 tokens a second, {costs[target.name]:.1f} ms of CPU for each, "
+        f"{megabytes(target.pid):.0f} MB"
+        for target in everyone
     ]
-    return f"The least metered route beside Tollgate: {'; '.join(shown)}"
 
 
 def in_turns(targets: list[Target], measure: Callable[[Target], float]) -> dict[str, float]:
