@@ -1,6 +1,6 @@
 """Statements on the path of every message: written in Core, compiled once, sent by the driver itself.
 
-What SQLAlchemy does around each execution costs as much again as psycopg does, and a message has fourteen. Types,
+What SQLAlchemy does around each execution costs as much again as psycopg does, and a message has four. Types,
 listeners and errors are SQLAlchemy's all the same.
 """
 

@@ -21,6 +21,7 @@ HANGS = "the database takes connections and does not answer"
 
 @event.listens_for(Pool, "checkout")
 def leave_what_the_server_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """SQLAlchemy makes another one; a `LentConnection` does it by itself."""
     if isinstance(connection, sqlite3.Connection):
         return
     refuse_while_hung()

@@ -58,7 +58,7 @@ class FairPool(QueuePool):
     _pool: FairQueue
 
     def borrow(self) -> ConnectionPoolEntry:
-        """A place with its connection, of which the pool keeps nothing but that it is out: see `lent_connection.py`."""
+        """An entry with its connection; the pool keeps nothing but that it is out: see `lent_connection.py`."""
         return self._do_get()
 
     def give_back(self, entry: ConnectionPoolEntry) -> None:

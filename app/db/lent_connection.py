@@ -4,7 +4,7 @@ SQLAlchemy's `Connection`, and what its pool keeps beside each that is checked o
 and a message has four. Whether the server has closed the connection is looked at here too.
 """
 
-from typing import Any, NoReturn, Self, cast
+from typing import Any, Self, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -18,7 +18,7 @@ from app.db.libpq import DirectConnection
 
 
 class LentConnection:
-    """What a `CompiledStatement` asks of a connection; `connection` is its place in the pool."""
+    """What a `CompiledStatement` asks of a connection; `connection` is its entry in the pool."""
 
     __slots__ = ("connection", "dialect", "engine", "pool")
     connection: ConnectionPoolEntry
@@ -30,16 +30,9 @@ class LentConnection:
         """Raises SQLAlchemy's TimeoutError where none is free in time, OperationalError where none can be made."""
         refuse_while_hung()
         try:
-            self.connection = self.pool.borrow()
+            self._borrow()
         except psycopg.Error as error:
-            self._cannot_connect(error)
-        try:
-            self._usable().is_at_once = True
-        except BaseException as error:
-            self.pool.give_back(self.connection)
-            if isinstance(error, psycopg.Error):
-                self._cannot_connect(error)
-            raise
+            raise as_sqlalchemy(self.dialect, None, error, is_lost=True) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,11 +47,13 @@ class LentConnection:
     def invalidate(self, error: BaseException | None = None) -> None:
         self.connection.invalidate(error)
 
-    def _usable(self) -> DirectConnection:
-        slot: Any = self.connection
-        if has_ended(slot.get_connection()):
-            slot.invalidate()
-        return cast(DirectConnection, slot.get_connection())
-
-    def _cannot_connect(self, error: psycopg.Error) -> NoReturn:
-        raise as_sqlalchemy(self.dialect, None, error, is_lost=True) from error
+    def _borrow(self) -> None:
+        entry: Any = self.pool.borrow()
+        self.connection = entry
+        try:
+            if has_ended(entry.get_connection()):
+                entry.invalidate()
+            entry.get_connection().is_at_once = True
+        except BaseException:
+            self.pool.give_back(entry)
+            raise

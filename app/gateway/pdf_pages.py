@@ -21,7 +21,8 @@ def name(word: str) -> bytes:
 
 
 PAGE = re.compile(name("Page"))
-MARK_OR_STREAM = re.compile(name("ObjStm") + rb"|(?<!end)stream\r?\n")
+STREAM = rb"(?<!end)stream\r?\n"
+MARK_OR_STREAM = re.compile(name("ObjStm") + rb"|" + STREAM)
 NUMBERS = re.compile(rb"[\0\s]*\d+[\0\s]+\d+\s")
 """What an object stream begins with: numbers of objects and where they are."""
 

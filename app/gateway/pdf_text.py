@@ -3,11 +3,12 @@
 import re
 import zlib
 
-STREAM = re.compile(rb"(?<!end)stream\r?\n")
+from app.gateway.pdf_pages import PIECE, STREAM
+
 OTHER = re.compile(rb"/(Image|ObjStm|XRef|Length1)\b")
 """Streams that show no text: pictures, objects, fonts."""
 
-DICTIONARY, PIECE, LEAST = 600, 65_536, 64
+DICTIONARY, LEAST = 600, 64
 """Within so many bytes before a stream is what it holds; it is unpacked in pieces, and costs no less than so many."""
 
 TEXT = re.compile(rb"\(((?:[^()\\]|\\.)*)|<([0-9A-Fa-f\s]*)", re.DOTALL)
@@ -17,7 +18,7 @@ TEXT = re.compile(rb"\(((?:[^()\\]|\\.)*)|<([0-9A-Fa-f\s]*)", re.DOTALL)
 def text_size(document: bytes, room: int) -> int:
     """Its bytes, in the first `room` bytes that streams unpack to. What is packed otherwise is not seen."""
     shown = 0
-    for mark in STREAM.finditer(document):
+    for mark in re.finditer(STREAM, document):
         before = document[max(0, mark.start() - DICTIONARY) : mark.start()]
         is_other = OTHER.search(before, before.rfind(b" obj") + 1)
         content = b"" if is_other else unpacked(document, mark.end(), room)

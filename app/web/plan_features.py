@@ -33,8 +33,8 @@ class Feature:
 
 def starts_free() -> bool:
     """Whether a new account has something to begin with before anything is paid."""
-    default = next((plan for plan in Plan.on_offer() if plan.is_default), None)
-    return Setting.get("welcome_credit") > 0 or (default is not None and default.allowance_nanos > 0)
+    default = Plan.by(is_default=True)
+    return bool(Setting.get("welcome_credit") or (default and default.allowance_nanos))
 
 
 def features(plan: Plan, *, is_team: bool = False) -> list[Feature]:

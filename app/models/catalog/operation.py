@@ -67,9 +67,9 @@ class Operation:
         key = (str(db.engine.url), Setting.stored().get(VERSION))
         if key not in _known:
             with at_once() as connection:
-                rows = [cls(*row) for row in STORED.all(connection, {})]
+                operations = [cls(*row) for row in STORED.all(connection, {})]
             _known.clear()
-            _known[key] = {row.name: row for row in rows}
+            _known[key] = {operation.name: operation for operation in operations}
         return _known[key]
 
     @classmethod
